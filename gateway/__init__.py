@@ -1,0 +1,3 @@
+"""Gateway: the one local URL through which a company's services reach Cloud Elements."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,210 @@
+"""The vocabulary of the corridor: what came in, for whom it is, what goes back, and the record of the walk.
+
+``Request``, ``Response`` and ``Target`` are values; only their bodies move. ``Exchange`` is the record of one call: rooms write
+their decision and its reason into it, only telemetry reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Container, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from gateway.secret import Secret
+
+Pair = tuple[str, str]
+
+
+class Headers:
+    """The fields of one message, in the order and spelling in which they came.
+
+    Values are latin-1 text, so that octets beyond ASCII survive unchanged (RFC 9110 §5.5). Names given to the look-ups are
+    lower-case. Several lines of one name read as one value joined by ``", "`` (RFC 9110 §5.3).
+    """
+
+    __slots__ = ("_index", "pairs")
+
+    def __init__(self, pairs: Iterable[Pair] = ()) -> None:
+        self.pairs: tuple[Pair, ...] = tuple(pairs)
+        self._index: dict[str, str] | None = None
+
+    def _by_name(self) -> dict[str, str]:
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for name, value in self.pairs:
+                name = name.lower()
+                index[name] = f"{index[name]}, {value}" if name in index else value
+        return index
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The combined value of the lines called ``name`` (lower-case), or ``default``."""
+        return self._by_name().get(name, default)
+
+    def getall(self, name: str) -> tuple[str, ...]:
+        """The value of each line called ``name`` (lower-case), in order."""
+        if name not in self._by_name():
+            return ()
+        return tuple(value for key, value in self.pairs if key.lower() == name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name()
+
+    def without(self, names: Container[str]) -> Headers:
+        """These fields but for those whose lower-case name is in ``names``."""
+        return Headers(pair for pair in self.pairs if pair[0].lower() not in names)
+
+    def plus(self, *pairs: Pair) -> Headers:
+        """These fields and then ``pairs``."""
+        return Headers(self.pairs + pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.pairs == other.pairs
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Names only: values may be secret."""
+        return f"<Headers {', '.join(name for name, _ in self.pairs)}>"
+
+
+class Stream(Protocol):
+    """A body that is still arriving. Iterate once; an early end raises a ``GatewayError``, never looks complete."""
+
+    @property
+    def length(self) -> int | None:
+        """Octets as the message's Content-Length states them; None where it is delimited otherwise."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None:
+        """Stop reading and free what is held; harmless after the end."""
+
+
+Body = bytes | Stream
+"""A body that is wholly here, or one that streams. ``b""`` is no body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call as the gateway received it, its address prefix taken off.
+
+    ``target`` is what stood behind ``/elements/api-v2``: path and query, byte for byte (``/hubs/crm/contacts?pageSize=5``).
+    ``prefix`` holds (environment, customer, element) where the path named them (contract 2.2).
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    body: Body = b""
+    prefix: tuple[str | None, str | None, str | None] = (None, None, None)
+
+    @property
+    def path(self) -> str:
+        """The path, raw, without the query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """The query, raw, without its question mark."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer on its way down. ``headers`` are end-to-end ones only, without framing (Content-Length, Transfer-Encoding)
+    where ``body`` is ``bytes``; a ``Stream`` states its own length."""
+
+    status: int
+    headers: Headers
+    body: Body = b""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One Cloud Elements account that we call: ``base_url`` without a trailing slash, and its two secrets."""
+
+    name: str
+    base_url: str
+    user_secret: Secret
+    organization_secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A mapping: this customer's instance of this element in this environment, and its token."""
+
+    handle: str
+    environment: str
+    customer: str
+    element: str
+    token: Secret
+    instance_id: int | None = None
+    hub: str | None = None
+    name: str | None = None
+    group: str | None = None
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call goes: an environment, and the instance for an element call (None: a platform call).
+
+    ``resource`` is the raw path without ``/hubs/{hub}``: two spellings of one resource share it (API page 4.1).
+    """
+
+    environment: Environment
+    instance: Instance | None
+    resource: str
+
+    @property
+    def element(self) -> str:
+        """The element key as metrics and limits name it; ``platform`` where no instance is meant."""
+        return self.instance.element if self.instance else "platform"
+
+
+CacheResult = Literal["hit", "stale", "revalidated", "miss", "bypass"]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The record of one call. Times are seconds on the monotonic clock, durations seconds. It never holds a secret.
+
+    ``path`` is the raw path without its query: query strings carry secrets (API page 7.1).
+    """
+
+    request_id: str
+    method: str
+    path: str
+    started: float
+    time: float = 0.0  # wall clock, for people
+    traceparent: str = ""
+    environment: str = ""
+    customer: str = ""
+    element: str = ""
+    handle: str = ""
+    caller: str = ""  # the key's id
+    resource: str = ""  # path shape, bounded
+    cache: CacheResult = "bypass"
+    cache_status: str = ""  # the Cache-Status member, RFC 9211
+    rate_limit: tuple[Pair, ...] = ()  # RateLimit and RateLimit-Policy
+    limited: str = ""  # rejected | queued | shadow
+    status: int = 0
+    problem: str = ""  # slug of the error that we made
+    outcome: str = "ok"
+    phase: str = "identify"
+    upstream_status: int = 0
+    upstream_calls: int = 0
+    upstream_seconds: float = 0.0  # until the head of the answer
+    queue_seconds: float = 0.0
+    total_seconds: float = 0.0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    elements_request_id: str = ""
+    decisions: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def note(self, room: str, decision: str, reason: str = "") -> None:
+        """Remember what a room decided and why."""
+        self.decisions.append((room, decision, reason))
