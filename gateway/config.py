@@ -285,11 +285,7 @@ def without_effect(config: Config) -> list[str]:
             lines.append(f"elements.{key}.wait")
         rules = [("", element.cache), *((f"rules.{n}.", rule) for n, rule in enumerate(element.cache.rules))]
         for where, rule in rules:
-            lines += [
-                f"elements.{key}.cache.{where}{name}"
-                for name in ("stale_while_revalidate", "stale_if_error")
-                if getattr(rule, name)
-            ]
+            lines += [f"elements.{key}.cache.{where}{name}" for name in ("stale_while_revalidate", "stale_if_error") if getattr(rule, name)]
     return lines
 
 
@@ -427,7 +423,8 @@ def _master_keys(config: Config, environ: Mapping[str, str]) -> tuple[list[tuple
         except (OSError, UnicodeDecodeError) as error:
             problem = f"vault.keys: found no readable file {rest} ({type(error).__name__}), expected master keys (`gateway init` makes one)"
             return [], [Problem(problem)]
-    keys, problems = [], []
+    keys: list[tuple[str, bytes]] = []
+    problems: list[Problem] = []
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):

@@ -19,9 +19,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     source: ClassVar[Source] = "gateway"
 
-    def __init__(
-        self, detail: str = "", *, retry_after: float | None = None, **extra: Any
-    ) -> None:
+    def __init__(self, detail: str = "", *, retry_after: float | None = None, **extra: Any) -> None:
         """``retry_after`` is in seconds; ``extra`` are further members of the problem document (``candidates=[…]``)."""
         super().__init__(detail)
         self.detail = detail

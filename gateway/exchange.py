@@ -168,7 +168,7 @@ class Target:
 CacheResult = Literal["hit", "stale", "revalidated", "miss", "bypass"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     """The record of one call. Times are seconds on the monotonic clock, durations seconds. It never holds a secret.
 
@@ -196,7 +196,8 @@ class Exchange:
     outcome: str = "ok"
     phase: str = "identify"
     upstream_status: int = 0
-    upstream_calls: int = 0
+    upstream_calls: int = 0  # attempts that left
+    upstream_failures: int = 0  # of these, without an answer
     upstream_seconds: float = 0.0  # until the head of the answer
     queue_seconds: float = 0.0
     total_seconds: float = 0.0

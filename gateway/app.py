@@ -1,0 +1,278 @@
+"""The composition root: builds every room from the configuration, opens what must be opened, closes it in reverse, serves.
+
+Start-up refuses what would fail later (contract 3): a database whose rows the master keys cannot decrypt, an address in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache as memoize
+
+import structlog
+from aiohttp import web
+
+from gateway.cache import Cache
+from gateway.cache.memory import MemoryStore
+from gateway.cache.policy import CachePolicy, Rule
+from gateway.callers import Callers
+from gateway.callers.store import Keys
+from gateway.config import Config, ConfigError, Problem, without_effect
+from gateway.database.engine import Database, follow, open_database, upgrade
+from gateway.errors import GatewayError
+from gateway.exchange import Environment
+from gateway.instances import Resolver
+from gateway.instances.provisioning import Sealer
+from gateway.instances.store import Instances
+from gateway.instances.vault import Vault
+from gateway.limits import Limits
+from gateway.limits.quota import parse_quota
+from gateway.limits.store import Policy
+from gateway.operations import Operations, verify_vault
+from gateway.pipeline import Pipeline
+from gateway.server.admin import AdminParts, make_app
+from gateway.server.connection import GuardedServer, ListenSettings
+from gateway.server.data import DataListener
+from gateway.server.health import Health
+from gateway.telemetry import Telemetry
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.logs import configure
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recent import Recent
+from gateway.upstream.client import Client, ClientSettings
+from gateway.upstream.sender import Sender
+
+log = structlog.get_logger("gateway")
+
+FOLLOW_S = 0.5  # a change made elsewhere is noticed within 2 s (contract 5)
+_USED_FLUSH_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running gateway: where it listens, and how it is told to stop."""
+
+    data: tuple[str, int]
+    admin: tuple[str, int]
+    health: Health
+    telemetry: Telemetry
+    cache: Cache
+    hurry: asyncio.Event
+    """Set: do not wait for open calls any longer."""
+
+
+def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]]) -> int:
+    """Serve until a signal says to stop; the exit status of the process."""
+    configure(config.log_level)
+    path = config.database_path()
+    if path.parent.is_dir():
+        upgrade(path)
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    with runner:
+        return runner.run(_serve(config, environments, keys))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - where it installs
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(config, environments, keys) as gateway:
+        for name, (host, port) in (("data", gateway.data), ("admin", gateway.admin)):
+            shown = f"[{host}]" if ":" in host else host
+            sys.stdout.write(f"{name} listener on http://{shown}:{port}\n")
+        sys.stdout.flush()
+        for setting in without_effect(config):
+            log.warning("a setting has no effect in this version", setting=setting)
+        await stop.wait()
+        log.info("draining", open_calls=len(gateway.telemetry.metrics.live), drain_timeout_s=config.listen.drain_timeout)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, gateway.hurry.set)  # whoever sends a second one will not wait
+    log.info("stopped")
+    return 1 if gateway.hurry.is_set() else 0
+
+
+@asynccontextmanager
+async def running(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]]) -> AsyncIterator[Gateway]:
+    """A gateway that serves while inside; on leaving, it drains and everything is closed.
+
+    Raises ``ConfigError`` where the master keys do not fit the database or an address cannot be listened on.
+    """
+    vault, health, hurry = Vault(keys), Health(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(config.database_path()))
+        problems = await verify_vault(database, vault)
+        if problems:
+            raise ConfigError([Problem(line) for line in problems])
+        instances, caller_keys = Instances(database, vault), Keys(database)
+        telemetry = _telemetry(config, stack)
+        entries = MemoryStore(config.cache.max_bytes, time.time)
+        telemetry.metrics.watch_cache(lambda: entries.bytes, lambda: entries.entries)
+        cache = Cache(memoize(lambda key: _cache_policy(config, key)), entries, time.time, config.cache.max_object_bytes)
+        client = await stack.enter_async_context(Client(_client_settings(config)))
+        limits = Limits(memoize(lambda key: _limit_policy(config, key)), time.monotonic, time.time)
+        callers = Callers(caller_keys, time.time)
+        pipeline = Pipeline(
+            callers,
+            Resolver(environments, config.default_environment, instances),
+            cache,
+            Sender(client, limits, time.monotonic),
+            Sealer(instances),
+        )
+        await _start_following(stack, database, instances, caller_keys, telemetry.metrics, health)
+        listening = _listen_settings(config)
+        listener = DataListener(pipeline, telemetry, listening, health.is_draining)
+        operations = Operations(database, vault, config)
+        app = make_app(AdminParts(operations, callers, cache, limits, telemetry, health))
+        # Entered first, so left last: /readyz tells of the draining until it is over.
+        admin_server = await _admin_server(app, listener, listening)
+        admin = await stack.enter_async_context(_listening(admin_server, config.listen.admin, "admin", 1.0, hurry))
+        drain_s = config.listen.drain_timeout
+        data = await stack.enter_async_context(_listening(listener.server(), config.listen.data, "data", drain_s, hurry))
+        stack.callback(setattr, health, "draining", True)
+        health.started = True
+        yield Gateway(data, admin, health, telemetry, cache, hurry)
+
+
+async def _admin_server(app: web.Application, listener: DataListener, settings: ListenSettings) -> GuardedServer:
+    """The admin application behind the same guarded connections as the data listener."""
+    app._set_loop(asyncio.get_running_loop())
+    app.on_startup.freeze()
+    await app.startup()
+    app.freeze()
+    server = listener.server()
+    server.request_handler = app._handle  # type: ignore[assignment]
+    server.request_factory = app._make_request
+    return server
+
+
+@asynccontextmanager
+async def _listening(
+    server: GuardedServer, address: tuple[str, int], name: str, drain_s: float, hurry: asyncio.Event
+) -> AsyncIterator[tuple[str, int]]:
+    """Accept connections while inside; on leaving accept no more, let open calls finish for ``drain_s`` seconds, then cut."""
+    loop = asyncio.get_running_loop()
+    try:
+        sockets = await loop.create_server(server, *address, backlog=1024, reuse_address=True)
+    except OSError as error:
+        message = f"listen.{name}: found {address[0]}:{address[1]}, expected an address that can be listened on ({error.strerror})"
+        raise ConfigError([Problem(message)]) from None
+    sweeper = asyncio.create_task(server.sweep())
+    try:
+        yield sockets.sockets[0].getsockname()[:2]
+    finally:
+        sockets.close()
+        cut = await server.drain(drain_s, hurry)
+        if cut:
+            log.warning("open calls were cut", listener=name, calls=cut)
+        sweeper.cancel()
+
+
+async def _start_following(
+    stack: AsyncExitStack, database: Database, instances: Instances, keys: Keys, metrics: Metrics, health: Health
+) -> None:
+    """Notice what others write, tell when the database cannot be reached, keep the instance gauge, write when keys were used."""
+    changed = asyncio.Event()
+
+    def on_change() -> None:
+        instances.forget()
+        keys.forget()
+        changed.set()
+
+    async def count() -> None:
+        while True:
+            with contextlib.suppress(GatewayError):
+                metrics.set_instances(await instances.counts())
+            await changed.wait()
+            changed.clear()
+
+    reachable = True
+
+    async def probe() -> None:
+        nonlocal reachable
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await database.revision()
+                reachable = True
+            except GatewayError:
+                reachable = False
+
+    async def flush() -> None:
+        while True:
+            await asyncio.sleep(_USED_FLUSH_S)
+            with contextlib.suppress(GatewayError):
+                await keys.flush()
+
+    health.checks.append(lambda: None if reachable else "the database cannot be reached")
+    metrics.set_instances(await instances.counts())
+    tasks = [asyncio.create_task(work) for work in (follow(database, FOLLOW_S, on_change), count(), probe(), flush())]
+
+    async def end() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(GatewayError):
+            await keys.flush()
+
+    stack.push_async_callback(end)
+
+
+def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
+    access_log = None
+    if config.access_log:
+        access_log = AccessLog(sys.stdout)
+        access_log.start()
+        stack.callback(access_log.close)
+    return Telemetry(Metrics(config.environments), access_log, Recent())
+
+
+def _cache_policy(config: Config, key: str) -> CachePolicy:
+    section = config.element(key).cache
+    return CachePolicy(section.enabled, section.ttl, tuple(Rule(rule.path, rule.enabled, rule.ttl) for rule in section.rules))
+
+
+def _limit_policy(config: Config, key: str) -> Policy:
+    section = config.element(key)
+    return Policy(tuple(parse_quota(text) for text in section.limits), section.scope, section.timezone)
+
+
+def _client_settings(config: Config) -> ClientSettings:
+    ca_file = config.upstream.ca_file
+    return ClientSettings(
+        connect_timeout=config.upstream.connect_timeout,
+        response_timeout=config.upstream.response_timeout,
+        body_timeout=config.upstream.body_timeout,
+        keep_alive=config.upstream.keep_alive,
+        max_connections=config.upstream.max_connections,
+        ca_file=str(config.folder / ca_file) if ca_file else None,
+    )
+
+
+def _listen_settings(config: Config) -> ListenSettings:
+    listen = config.listen
+    return ListenSettings(
+        header_timeout=listen.header_timeout,
+        body_timeout=listen.body_timeout,
+        keep_alive_timeout=listen.keep_alive_timeout,
+        write_timeout=listen.write_timeout,
+        max_connections=listen.max_connections,
+        max_line_bytes=listen.max_line_bytes,
+        max_head_bytes=listen.max_head_bytes,
+        max_fields=listen.max_fields,
+        max_body_bytes=listen.max_body_bytes,
+    )

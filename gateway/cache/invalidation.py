@@ -1,0 +1,69 @@
+"""Which stored answers a write makes doubtful (RFC 9111 §4.4, API page appendix B): pure decisions on paths.
+
+Cloud Elements' paths alternate names and ids (``/{resource}/{id}/{child}/{childId}``, API page 4.1). A write
+
+* on an item (``/r/7``) touches the item, everything below it and the lists of ``/r``;
+* on a child item (``/r/7/c/8``) touches that and what is below it, the lists ``/r/7/c`` and the item ``/r/7``;
+* by POST on a list (``/r``, ``/r/7/c``) touches that list and the item it belongs to;
+* by another method on a list, or on an action (``PUT /r/7/enabled``), touches also everything below it.
+
+Every query of a touched path goes, and nothing of another instance. A write under ``/instances`` with an Element token changes the
+instance itself, on which all its answers depend (API page 3.2): everything of that instance goes.
+
+A write counts as done unless it was refused (4xx): after a 5xx or a lost answer it may have happened.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import unquote
+
+Segments = tuple[str, ...]
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
+
+
+class Touched(NamedTuple):
+    """Paths that a write touches: those ``exact`` (with any query), and those ``below`` which all goes, themselves included."""
+
+    exact: frozenset[Segments]
+    below: frozenset[Segments]
+
+    def covers(self, path: Segments) -> bool:
+        """Whether the answer at ``path`` is touched."""
+        return path in self.exact or any(path[: len(root)] == root for root in self.below)
+
+
+EVERYTHING = Touched(frozenset(), frozenset({()}))
+
+
+def segments(path: str) -> Segments:
+    """The parts of a raw path, such that spellings of one resource agree: percent-decoded once, no empty parts, no ``;`` parameters,
+    names (every other part, from the first) in lower case. An encoded slash stays inside of its part."""
+    parts = [unquote(name) for part in path.split("/") if (name := part.partition(";")[0])]
+    parts[::2] = [name.lower() for name in parts[::2]]
+    return tuple(parts)
+
+
+def is_write(method: str) -> bool:
+    """Whether ``method`` may change something: each one that is not known to be safe (RFC 9111 §4.4)."""
+    return method not in _SAFE
+
+
+def may_have_happened(status: int) -> bool:
+    """Whether a write answered so may have changed something: not where it was refused."""
+    return not 400 <= status < 500
+
+
+def touched(method: str, path: str, *, element_call: bool) -> Touched:
+    """What a write by ``method`` on the raw ``path`` (without hub) touches."""
+    whole = segments(path)
+    if element_call and whole[:1] == ("instances",):
+        return EVERYTHING
+    depth = len(whole)
+    items = {whole[:length] for length in range(2, depth, 2)}
+    if depth % 2 == 0 and depth:
+        return Touched(frozenset(items | {whole[:-1]}), frozenset({whole}))
+    if method == "POST" or not depth:
+        return Touched(frozenset(items | {whole}), frozenset())
+    return Touched(frozenset(items), frozenset({whole}))

@@ -1,0 +1,126 @@
+"""What may be stored at all: the operator's rules by element and path, and what is never stored whatever they say (API page 4.7)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from gateway.cache.invalidation import segments
+from gateway.exchange import Request
+from gateway.paths import canonical
+
+# Live figures, secrets, jobs: first segments of the canonical path (API page 4.7, 3.6, 5).
+_NEVER = frozenset({"ping", "bulk", "usage", "metrics", "events", "storage", "instances", "users", "organizations", "authentication"})
+# With an Element token these are the vendor's own resources (API page 0.2 #3); without one they carry secrets.
+_NEVER_PLATFORM = frozenset({"customers"})
+# Such a request asks for a part, for work to be done, or for a decision that only the origin can make (API page 2.5, RFC 9111 §4.3.2).
+_BYPASSING = (
+    "range",
+    "if-range",
+    "if-match",
+    "if-unmodified-since",
+    "elements-async-request",
+    "elements-async-callback-url",
+    "elements-schedule-request",
+    "elements-formula-instance-id",
+    "elements-formula-step",
+    "elements-session",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What holds for the paths that match ``path``: a glob on the raw path without hub.
+
+    ``*`` stays in a segment, ``**`` crosses slashes; ``/**`` at the end also matches the path above it (``/objects/**``:
+    ``/objects`` and all below). ``ttl`` is in seconds; None: this rule does not say.
+    """
+
+    path: str
+    enabled: bool | None = None
+    ttl: float | None = None
+    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_pattern", _compiled(self.path))
+
+    def matches(self, path: str) -> bool:
+        return self._pattern.match(path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """An element's cache: whether, and for how many seconds an answer is fresh that does not say so itself (0: not at all)."""
+
+    enabled: bool = True
+    ttl: float = 0.0
+    rules: tuple[Rule, ...] = ()
+
+    def decide(self, path: str) -> tuple[bool, float]:
+        """(enabled, ttl) for the raw ``path`` without hub: each from the first matching rule that says it, else the element's."""
+        enabled, ttl = None, None
+        for rule in self.rules:
+            if rule.matches(path):
+                enabled = rule.enabled if enabled is None else enabled
+                ttl = rule.ttl if ttl is None else ttl
+        return self.enabled if enabled is None else enabled, self.ttl if ttl is None else ttl
+
+
+def refusal(request: Request) -> str | None:
+    """Why this GET goes past the cache, as a token; None where it need not."""
+    headers = request.headers
+    for name in _BYPASSING:
+        if name in headers:
+            return name
+    return "body" if _has_body(request) else None
+
+
+def _has_body(request: Request) -> bool:
+    body = request.body
+    if isinstance(body, bytes):
+        stated = request.headers.get("content-length")
+        return bool(body) or (stated is not None and stated.strip("0 ") != "") or "transfer-encoding" in request.headers
+    return body.length != 0
+
+
+@lru_cache(maxsize=4096)
+def never_stored(path: str, platform: bool) -> bool:
+    """Whether answers at the raw ``path`` must not be kept, judged on its canonical form, so that no spelling gets around it.
+
+    A suffix counts as no difference: servers of that time gave ``/users.json`` what they gave ``/users``.
+    """
+    names = [name.partition(".")[0] for name in canonical(path).split("/")[1:]]
+    if names[0] == "hubs" and len(names) > 2:
+        names = names[2:]
+    first, below = names[0], names[1:]
+    if first in _NEVER or (platform and first in _NEVER_PLATFORM):
+        return True
+    if first == "files":
+        # The bytes themselves, and links that expire; what is said about a file may stay.
+        parts = segments(path)
+        return "links" in below or len(parts[2:] if parts[0] == "hubs" else parts) <= 2
+    if first == "elements":
+        return not {"instances", "oauth"}.isdisjoint(below[1:2])
+    if first in ("formulas", "jobs"):
+        return "executions" in below
+    return platform and first == "accounts" and "users" in below
+
+
+def _compiled(glob: str) -> re.Pattern[str]:
+    below = glob.endswith("/**")
+    head, *rest = glob.removesuffix("/**").split("**")
+    pattern = _chunk(head, last=not rest)
+    for number, chunk in enumerate(rest, 1):
+        last = number == len(rest)
+        pattern += f".*?{_chunk(chunk, last=True)}" if last else f"(?>.*?{_chunk(chunk, last=False)})"
+    return re.compile(pattern + (r"(?:/.*)?\Z" if below else r"\Z"), re.DOTALL)
+
+
+def _chunk(text: str, *, last: bool) -> str:
+    """A stretch between two ``**``. The first place where a piece fits is as good as any, so it is not tried again (atomic groups):
+    no path makes matching slow."""
+    first, *pieces = (re.escape(piece) for piece in text.split("*"))
+    for number, piece in enumerate(pieces, 1):
+        first += f"[^/]*{piece}" if last and number == len(pieces) else f"(?>[^/]*?{piece})"
+    return first

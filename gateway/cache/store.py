@@ -1,0 +1,25 @@
+"""What the cache needs of a store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.cache.entry import Entry
+from gateway.cache.invalidation import Touched
+from gateway.cache.key import Key, Owner
+
+
+class CacheStore(Protocol):
+    """Where entries are kept: all variants of a key together, the newest first. A store may lose any of them at any time."""
+
+    async def find(self, key: Key) -> tuple[Entry, ...]:
+        """The entries of ``key`` that are of use still."""
+
+    async def keep(self, key: Key, entries: tuple[Entry, ...]) -> bool:
+        """Have ``entries``, and nothing else, under ``key``; False where the store does not want them (none are kept then)."""
+
+    async def drop(self, owner: Owner, touched: Touched) -> int:
+        """Remove what of ``owner`` is touched; how many entries went. Costs what it removes."""
+
+    async def purge(self, environment: str | None, customer: str | None, element: str | None, touched: Touched) -> int:
+        """Remove what is touched wherever the other arguments fit (None: any); how many entries went."""

@@ -1,0 +1,74 @@
+"""Who is asking? The three ways in which a caller shows its key (contract 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.callers import keys
+from gateway.callers.keys import CallerKey
+from gateway.errors import Unauthenticated
+from gateway.exchange import Headers
+from gateway.authorization import Credentials, parse
+
+
+class KeyStore(Protocol):
+    """What this room needs to know of keys."""
+
+    async def by_id(self, key_id: str) -> CallerKey | None: ...
+
+    def used(self, key_id: str, now: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the key, and what else the Authorization header named (contract 2.1, form 3)."""
+
+    key: CallerKey
+    organization: str | None = None
+    element: str | None = None
+
+
+_NOTHING = Credentials()
+_HOW = "send Authorization: Bearer gwk_…, or X-Api-Key: gwk_…, or Authorization: User gwk_…, Organization <environment>, Element <handle>"
+
+
+class Callers:
+    """The room's one object. ``clock`` is the wall clock: keys expire by the calendar."""
+
+    def __init__(self, store: KeyStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def identify(self, headers: Headers) -> Caller:
+        """The caller behind these headers; ``Unauthenticated`` if its key is missing, unknown, wrong, expired or revoked.
+
+        All failures read alike and cost the same work: who guesses learns nothing (threats 23, 24).
+        """
+        text, credentials = _shown(headers)
+        parsed = keys.parse(text)
+        key = await self._store.by_id(parsed[0]) if parsed else None
+        now = self._clock()
+        if not keys.matches(key or keys.DUMMY, text, now) or key is None:
+            raise Unauthenticated(_HOW)
+        self._store.used(key.id, now)
+        return Caller(key, credentials.organization, credentials.element)
+
+
+def _shown(headers: Headers) -> tuple[str, Credentials]:
+    authorization = headers.get("authorization")
+    credentials = _NOTHING
+    if authorization is not None:
+        scheme, _, rest = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return rest.strip(), credentials
+        credentials = parse(authorization) or _NOTHING
+        if not (credentials.user or credentials.organization or credentials.element):
+            raise Unauthenticated(_HOW)
+    api_key = headers.get("x-api-key")
+    if api_key is not None:
+        return api_key, credentials
+    if credentials.user is not None:
+        return credentials.user, credentials
+    raise Unauthenticated(_HOW)

@@ -1,0 +1,39 @@
+"""``gateway check``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file")] = Path("gateway.toml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
+) -> None:
+    """Check the configuration, the secrets, the master keys and every stored row; report all mistakes at once."""
+    from gateway.config import ConfigError, Problem, load_for_serving, without_effect  # noqa: PLC0415 - other commands need not load it
+
+    loaded, environments, keys = load_for_serving(config)
+    problems = asyncio.run(_stored(loaded.database_path(), keys))
+    if problems:
+        raise ConfigError([Problem(line) for line in problems])
+    idle = without_effect(loaded)
+    if as_json:
+        typer.echo(json.dumps({"ok": True, "environments": sorted(environments), "without_effect": idle}))
+        return
+    typer.echo(f"{config}: fine (environments: {', '.join(sorted(environments))})")
+    for setting in idle:
+        typer.echo(f"{setting}: has no effect in this version", err=True)
+
+
+async def _stored(path: Path, keys: list[tuple[str, bytes]]) -> list[str]:
+    from gateway.database.engine import open_database  # noqa: PLC0415
+    from gateway.instances.vault import Vault  # noqa: PLC0415
+    from gateway.operations import verify_vault  # noqa: PLC0415
+
+    async with open_database(path) as database:
+        return await verify_vault(database, Vault(keys), every=True)

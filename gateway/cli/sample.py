@@ -1,0 +1,72 @@
+"""The configuration that ``gateway init`` writes."""
+
+SAMPLE = """\
+# Configuration of Gateway. Every value can be overridden by an environment variable GATEWAY__SECTION__NAME,
+# such as GATEWAY__LISTEN__DATA=0.0.0.0:8080. `gateway check` reports every mistake at once.
+# Durations read "500ms", "2s", "10m", "1h", "90d"; sizes "64KiB", "256MiB". Files are relative to this one.
+
+# Where a call goes that names no environment, and whose key has several.
+default_environment = "dev"
+
+# Cloud Elements' secrets may stand here literally only if you say so. Not for production.
+# allow_plain_secrets = true
+
+# Of the log on standard error: debug, info, warning, error. The access log is a JSON line a call on standard output.
+# log_level  = "info"
+# access_log = true
+
+# Services call `data`; operators and Prometheus call `admin`. Keep both inside.
+[listen]
+data  = "127.0.0.1:8080"
+admin = "127.0.0.1:8081"
+# drain_timeout = "30s"                  # how long open calls may take to finish after SIGTERM
+
+# Mappings and caller keys are rows of one SQLite file.
+[database]
+url = "sqlite:///gateway.db"
+
+# Tokens are encrypted under a master key: a line a key, `id:base64 of 32 bytes`; the first encrypts, all decrypt.
+# Keep a copy elsewhere. `env:NAME` reads the same text from an environment variable.
+[vault]
+keys = "file:master.keys"
+
+# An environment is one Cloud Elements account: its address and its two secrets, `env:NAME` or `file:PATH`.
+# Add as many as you need: [environments.production], …
+[environments.dev]
+base_url            = "https://api.cloud-elements.com/elements/api-v2"
+user_secret         = "env:CE_DEV_USER_SECRET"
+organization_secret = "env:CE_DEV_ORGANIZATION_SECRET"
+
+# An element's limits and cache come from its shipped preset; say here what shall differ.
+# All limits hold at once: "N/period" (never more than N in any stretch of that length), or "N/period burst B".
+# A period is `10s`, `min`, `2h`, or `day` or `month` of the calendar in `timezone`.
+# [elements.hubspot]
+# limits   = ["100/10s", "250000/day"]
+# scope    = "instance"                  # what shares one budget: instance, customer, element, group
+# timezone = "UTC"
+
+# How long answers count as fresh that do not say so themselves; "0s": only what the answer itself allows.
+# [elements.hubspot.cache]
+# enabled = true
+# ttl     = "60s"
+
+# By path, without /elements/api-v2 and /hubs/{hub}; the first match wins.
+# [[elements.hubspot.cache.rules]]
+# path = "/objects/**"
+# ttl  = "1h"
+
+# How much memory the cache may take, in all and for one answer.
+[cache]
+max_bytes        = "256MiB"
+max_object_bytes = "1MiB"
+
+# How the gateway behaves towards Cloud Elements.
+[upstream]
+connect_timeout  = "5s"
+response_timeout = "120s"                # until the head of the answer
+body_timeout     = "60s"                 # how long an answer may pause
+
+# Pages from other origins are not let in.
+[cors]
+allowed_origins = []
+"""

@@ -1,0 +1,57 @@
+"""``gateway sandbox``: the Cloud Elements stand-in on a port, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+import typer
+
+from gateway.config import parse_address
+from gateway.sandbox import Sandbox
+from gateway.sandbox.server import running
+
+
+def sandbox(
+    listen: str = typer.Option("127.0.0.1:9000", help="Address and port; port 0 lets the system choose."),
+    seed: int = typer.Option(7, help="The number from which customers, tokens and records are drawn."),
+    as_json: bool = typer.Option(False, "--json", help="Say what is served as one line of JSON."),
+) -> None:
+    """Run a stand-in for Cloud Elements, with seeded customers, until SIGINT or SIGTERM."""
+    try:
+        host, port = parse_address(listen)
+    except ValueError as error:
+        raise typer.BadParameter(f"expected {error}", param_hint="--listen") from None
+    try:
+        asyncio.run(_serve(Sandbox(seed), host, port, as_json))
+    except OSError as error:
+        typer.echo(f"Cannot listen on {listen}: {error.strerror or type(error).__name__}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _serve(state: Sandbox, host: str, port: int, as_json: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(state, host, port) as url:
+        typer.echo(_as_json(state, url) if as_json else _as_text(state, url))
+        await stop.wait()
+
+
+def _as_text(state: Sandbox, url: str) -> str:
+    lines = [f"Sandbox at {url} (user secret {state.user_secret}, organization secret {state.organization_secret})"]
+    lines += [f"  {customer}: {', '.join(elements)}" for customer, elements in state.customers().items()]
+    return "\n".join(lines)
+
+
+def _as_json(state: Sandbox, url: str) -> str:
+    return json.dumps(
+        {
+            "url": url,
+            "user_secret": state.user_secret,
+            "organization_secret": state.organization_secret,
+            "customers": {customer: list(elements) for customer, elements in state.customers().items()},
+        }
+    )

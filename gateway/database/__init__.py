@@ -1,0 +1,1 @@
+"""Where rows live: one SQLite file (contract 3, ``[database]``)."""

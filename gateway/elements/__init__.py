@@ -1,0 +1,1 @@
+"""What we know of each element before anybody configures it."""

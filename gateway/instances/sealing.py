@@ -1,0 +1,94 @@
+"""Sealing: platform answers that carry secrets leave the gateway without them (contract 2.5).
+
+An instance's token becomes its handle where it is mapped, ``"***"`` where not; other secrets become ``"***"``. Sealed answers are
+read whole (Cloud Elements' own limit for an answer is 8 MB, API page 8.1), since a token may stand anywhere in them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.paths import begins_with, canonical
+
+SEALED = "***"
+MAX_BYTES = 16 * 1024 * 1024
+
+_FAMILIES = ("/instances", "/users", "/organizations", "/authentication", "/accounts", "/customers")
+_SECRET_NAMES = frozenset(
+    """secret password usersecret organizationsecret user_secret organization_secret apisecret clientsecret privatekey
+    access_token refresh_token id_token accesstoken refreshtoken""".split()
+)
+_TOKEN_NAMES = frozenset({"token", "instancetoken", "elementtoken"})
+# Reserved configuration keys (API page 3.2): of oauth.* these hold secrets, while oauth.token.url and its like hold addresses.
+_SECRET_KEY = re.compile(
+    r"(?:.*\.)?(?:secret|password|passphrase|privatekey|private\.key)|oauth\.(?:.*\.)?(?:token|refresh_token|key|code|token\.secret|basic\.header)"
+    r"|aws\.api\.key|(?:.*\.)?signature\.key"
+)
+
+
+def must_seal(path: str) -> bool:
+    """Whether answers at the raw ``path`` may carry secrets, judged on its canonical form with any hub left out."""
+    path = canonical(path)
+    if path.startswith("/hubs/"):
+        path = "/" + path.removeprefix("/hubs/").partition("/")[2]
+    if begins_with(path, _FAMILIES):
+        return True
+    segments = path.split("/")
+    return segments[1] == "elements" and "instances" in segments[2:4]
+
+
+def tokens(document: Any) -> Iterator[str]:
+    """Each text in ``document`` that stands where an instance's token stands."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            if isinstance(value, str) and _is_token(name):
+                yield value
+            else:
+                yield from tokens(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from tokens(item)
+
+
+def seal(document: Any, handles: Mapping[str, str]) -> Any:
+    """``document`` without its secrets; ``handles`` says by which handle a token is mapped."""
+    if isinstance(document, list):
+        return [seal(item, handles) for item in document]
+    if not isinstance(document, dict):
+        return document
+    sealed = {}
+    # A configuration entry holds its key and its value in two members (API page 3.2).
+    entry = isinstance(document.get("key"), str) and _is_secret(document["key"])
+    for name, value in document.items():
+        if _is_token(name) and isinstance(value, (str, int, float)):
+            sealed[name] = handles.get(str(value), SEALED)
+        elif value not in (None, "") and not isinstance(value, bool) and (_is_secret(name) or (entry and name in _ENTRY_VALUES)):
+            sealed[name] = SEALED
+        else:
+            sealed[name] = seal(value, handles)
+    return sealed
+
+
+_ENTRY_VALUES = frozenset({"propertyValue", "value", "defaultValue"})
+
+
+def _is_token(name: str) -> bool:
+    return name.lower() in _TOKEN_NAMES
+
+
+def _is_secret(name: str) -> bool:
+    name = name.lower()
+    return name in _SECRET_NAMES or bool(_SECRET_KEY.fullmatch(name))
+
+
+def parse(body: bytes) -> Any:
+    """The JSON document in ``body``; ``ValueError`` where it is none."""
+    return json.loads(body)
+
+
+def dump(document: Any) -> bytes:
+    """``document`` as compact JSON."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

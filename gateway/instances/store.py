@@ -1,0 +1,136 @@
+"""Look-ups of mappings, from a bounded memory before the database."""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+import structlog
+from sqlalchemy import RowMapping
+
+from gateway.database import instances as rows
+from gateway.database.engine import Database
+from gateway.database.memory import Memory
+from gateway.exchange import Instance
+from gateway.instances.vault import Identity, Sealed, Vault, VaultError
+from gateway.secret import Secret
+
+_HANDLE = re.compile(r"gwi_[a-z0-9]{24}")
+_LONGEST_NAME = 128
+_log = structlog.get_logger("gateway.instances")
+
+
+class Unreadable(Secret):
+    """The place of a token that does not decrypt: whoever needs it gets the ``VaultError``, and nobody else is bothered.
+
+    A customer's mapping must not vanish because of it: then the customer's other instance would seem its only one.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: VaultError) -> None:
+        super().__init__("")
+        self._error = error
+
+    def reveal(self) -> NoReturn:
+        raise VaultError(self._error.detail)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None
+
+
+class Instances:
+    """The mappings as calls need them. Answers may be as old as the last ``forget()``; ``database.engine.follow`` calls it."""
+
+    def __init__(self, database: Database, vault: Vault, size: int = 16_384, empty_size: int = 4096) -> None:
+        """``size`` and ``empty_size`` bound each of three memories: entries that were found, and that were not."""
+        self._database = database
+        self._vault = vault
+        self._by_handle: Memory[str, Instance | None] = Memory(size, empty_size)
+        self._of_customer: Memory[tuple[str, str], tuple[Instance, ...]] = Memory(size, empty_size)
+        self._handle_of: Memory[tuple[str, bytes], str | None] = Memory(size, empty_size)
+
+    async def by_handle(self, handle: str) -> Instance | None:
+        """The mapping, disabled or not; ``StoreUnavailable`` if it can neither be remembered nor read, ``VaultError`` if its token
+        does not decrypt."""
+        if not _HANDLE.fullmatch(handle):
+            return None
+
+        async def load() -> Instance | None:
+            async with self._database.read() as connection:
+                row = await rows.by_handle(connection, handle)
+            return None if row is None else self._instance(row)
+
+        instance = await self._by_handle.look_up(handle, load)
+        if instance is not None and isinstance(instance.token, Unreadable):
+            instance.token.reveal()
+        return instance
+
+    async def of_customer(self, environment: str, customer: str) -> tuple[Instance, ...]:
+        """The customer's mappings in that environment, disabled ones too, by element and name; ``StoreUnavailable``.
+
+        A mapping whose token does not decrypt is among them; revealing that token raises ``VaultError``.
+        """
+        if not _sayable(environment) or not _sayable(customer):
+            return ()
+
+        async def load() -> tuple[Instance, ...]:
+            async with self._database.read() as connection:
+                found = await rows.of_customer(connection, environment, customer)
+            return tuple(self._instance(row) for row in found)
+
+        return await self._of_customer.look_up((environment, customer), load)
+
+    async def handle_of(self, environment: str, token: str) -> str | None:
+        """The handle of the (oldest) mapping in that environment with this token; ``StoreUnavailable``."""
+        digests = tuple(self._vault.token_digest(environment, token).values())
+        if not digests or not _sayable(environment):
+            return None
+
+        async def load() -> str | None:
+            async with self._database.read() as connection:
+                return await rows.handle_by_digest(connection, environment, digests)
+
+        return await self._handle_of.look_up((environment, digests[0]), load)
+
+    async def counts(self) -> dict[tuple[str, str, str], int]:
+        """How many mappings by (environment, element, state ``active`` or ``disabled``)."""
+        async with self._database.read() as connection:
+            found = await rows.counts(connection)
+        return {(environment, element, "disabled" if disabled else "active"): number for environment, element, disabled, number in found}
+
+    def forget(self) -> None:
+        """Read anew what is asked from now on."""
+        for memory in (self._by_handle, self._of_customer, self._handle_of):
+            memory.forget()
+
+    def _instance(self, row: RowMapping) -> Instance:
+        try:
+            token = self._vault.decrypt(Sealed(row["token_key_id"], row["token"]), identity_of(row))
+        except VaultError as error:
+            _log.error("token does not decrypt", handle=row["handle"], key_id=row["token_key_id"])
+            token = Unreadable(error)
+        return Instance(
+            handle=row["handle"],
+            environment=row["environment"],
+            customer=row["customer"],
+            element=row["element"],
+            token=token,
+            instance_id=row["instance_id"],
+            hub=row["hub"],
+            name=row["name"] or None,
+            group=row["group"],
+            disabled=row["disabled"],
+        )
+
+
+def identity_of(row: RowMapping) -> Identity:
+    """What the secrets of a row belong to."""
+    return Identity(row["environment"], row["customer"], row["element"], row["handle"])
+
+
+def _sayable(name: str) -> bool:
+    """Whether a mapping could be called that; what could not is neither asked of the database nor remembered."""
+    return len(name) <= _LONGEST_NAME and not any("\ud800" <= character <= "\udfff" for character in name)

@@ -1,0 +1,64 @@
+"""GCRA, the generic cell rate algorithm (ITU-T I.371): N calls a period, evenly, and at most B at once from rest.
+
+The usual state is one number, the theoretical arrival time, to which each call adds ``period / N``; a third of a second has no
+exact float, so the sum drifts. Here the state is when the busy stretch began and how many calls it has had; every time is computed
+from these two, so an error is one rounding and never grows.
+"""
+
+from __future__ import annotations
+
+from math import floor, inf
+
+from gateway.limits.quota import Quota, seconds_until
+from gateway.limits.store import State
+
+
+class Gcra:
+    """The state of one evenly spaced quota. ``now`` never goes back (monotonic clock)."""
+
+    __slots__ = ("_burst", "_calls", "_limit", "_period_s", "_start", "quota")
+
+    def __init__(self, quota: Quota) -> None:
+        self.quota = quota
+        self._limit = quota.limit
+        self._period_s = quota.period_s
+        self._burst = quota.most
+        self._start = -inf
+        self._calls = 0
+
+    def wait(self, now: float) -> float:
+        opens = self._opens(self._calls)
+        return seconds_until(opens, now) if opens > now else 0.0
+
+    def spend(self, now: float) -> State:
+        if self.idle(now):
+            self._start = now
+            self._calls = 0
+        self._calls += 1
+        return self.state(now)
+
+    def state(self, now: float) -> State:
+        remaining = self._remaining(now)
+        if remaining == self._burst:
+            return State(self.quota, remaining, 0.0, 0)
+        reset_s = seconds_until(self._opens(self._calls + remaining), now)
+        return State(self.quota, remaining, reset_s, self._burst - remaining)
+
+    def idle(self, now: float) -> bool:
+        return self._opens(self._calls + self._burst - 1) <= now
+
+    def _opens(self, call: int) -> float:
+        """When the busy stretch's call number ``call`` (from 0) may go at the earliest."""
+        return self._start + (call + 1 - self._burst) * self._period_s / self._limit
+
+    def _remaining(self, now: float) -> int:
+        if self.idle(now):
+            return self._burst
+        remaining = self._burst - self._calls + floor((now - self._start) * self._limit / self._period_s)
+        remaining = min(max(remaining, 0), self._burst - 1)
+        # The division rounds; the times decide, so that this number is how many calls really pass now.
+        while remaining and self._opens(self._calls + remaining - 1) > now:
+            remaining -= 1
+        while self._opens(self._calls + remaining) <= now:
+            remaining += 1
+        return remaining

@@ -1,0 +1,17 @@
+"""What an operator can do, as plain async functions that the admin API and the command line both call (contract 4 and 5).
+
+Every write leaves one line in the log ``gateway.audit``: who (``actor``), which verb, on what; never a secret.
+"""
+
+from __future__ import annotations
+
+from gateway.operations.checks import verify_vault
+from gateway.operations.instances import InstanceVerbs
+from gateway.operations.keys import KeyVerbs
+from gateway.operations.transfer import Format, Progress, TransferVerbs
+
+__all__ = ["Format", "Operations", "Progress", "verify_vault"]
+
+
+class Operations(KeyVerbs, InstanceVerbs, TransferVerbs):
+    """All verbs, on one database, with one vault and one configuration."""

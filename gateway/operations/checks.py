@@ -1,0 +1,50 @@
+"""Whether the vault can open what is stored: asked before serving, and by ``gateway check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import RowMapping
+
+from gateway.database import instances as rows
+from gateway.database.engine import Database
+from gateway.instances.store import identity_of
+from gateway.instances.vault import Field, Sealed, Vault, VaultError
+from gateway.operations.transfer import every_row
+
+_FIELDS: tuple[Field, ...] = ("token", "event_signature_key")
+
+
+async def verify_vault(database: Database, vault: Vault, *, every: bool = False) -> list[str]:
+    """What is wrong, a line each: master keys in use that are absent, and rows that do not decrypt.
+
+    Looks at one row for each master key, or at ``every`` row.
+    """
+    async with database.read() as connection:
+        used = sorted(await rows.key_ids(connection))
+        samples = [row for key_id in used if (row := await rows.one_under(connection, key_id)) is not None]
+    problems = [
+        f"vault.keys: master key {key_id} is missing, expected it because stored secrets are under it"
+        for key_id in used
+        if key_id not in vault.key_ids
+    ]
+    if every:
+        async for row in every_row(database):
+            problems += _unreadable(row, vault, _FIELDS)
+        return problems
+    for row in samples:
+        problems += _unreadable(row, vault, _FIELDS)
+    return list(dict.fromkeys(problems))
+
+
+def _unreadable(row: RowMapping, vault: Vault, fields: Iterable[Field]) -> list[str]:
+    problems = []
+    for field in fields:
+        key_id = row[f"{field}_key_id"]
+        if key_id is None or key_id not in vault.key_ids:
+            continue
+        try:
+            vault.decrypt(Sealed(key_id, row[field]), identity_of(row), field)
+        except VaultError:
+            problems.append(f"vault.keys: master key {key_id} does not decrypt the {field} of {row['handle']}")
+    return problems

@@ -1,0 +1,163 @@
+"""The verbs on single mappings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import string
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database import instances as rows
+from gateway.errors import BadRequest, Conflict, NoInstance
+from gateway.instances.store import identity_of
+from gateway.instances.vault import Field, Identity, Vault
+from gateway.models import InstancePage, InstancePatch, InstanceQuery, MappedInstance, NewInstance
+from gateway.operations.base import Verbs, audit, moment
+from gateway.secret import Secret
+
+_LOWER = string.ascii_lowercase + string.digits
+
+
+class InstanceVerbs(Verbs):
+    """Add, list, get, patch, delete."""
+
+    async def add_instance(self, new: NewInstance, *, actor: str) -> MappedInstance:
+        """The new mapping. ``UnknownEnvironment``; ``Conflict`` if there is one for the same environment, customer, element, name."""
+        self._require_environments([new.environment])
+        row = new_row(new, self._vault, self._clock())
+        async with self._database.write() as connection:
+            await _require_free(connection, row)
+            await rows.add(connection, [row])
+            stored = await _existing(connection, row["handle"])
+        audit(actor, "instance.add", row["handle"])
+        return shown(stored)
+
+    async def list_instances(self, query: InstanceQuery | None = None) -> InstancePage:
+        """A page of mappings. ``BadRequest`` if the cursor is none of ours."""
+        query = query or InstanceQuery()
+        where = {"environment": query.environment, "customer": query.customer, "element": query.element}
+        async with self._database.read() as connection:
+            found = await rows.page(connection, where=where, after=_position(query.cursor), limit=query.limit + 1)
+        more, found = len(found) > query.limit, found[: query.limit]
+        return InstancePage(items=[shown(row) for row in found], next_cursor=_cursor(found[-1]) if more else None)
+
+    async def get_instance(self, handle: str) -> MappedInstance:
+        """One mapping. ``NoInstance``."""
+        async with self._database.read() as connection:
+            return shown(await _existing(connection, handle))
+
+    async def patch_instance(self, handle: str, patch: InstancePatch, *, actor: str) -> MappedInstance:
+        """The mapping with what ``patch`` names changed. ``NoInstance``; ``Conflict`` if another one has that name."""
+        fields = patch.model_fields_set
+        async with self._database.write(quiet=not fields) as connection:
+            row = await _existing(connection, handle)
+            if not fields:
+                return shown(row)
+            values = {**self._changes(patch, row), "updated_at": self._clock()}
+            if values.get("name", row["name"]) != row["name"]:
+                await _require_free(connection, {**row, **values})
+            await rows.change(connection, handle, values)
+            stored = await _existing(connection, handle)
+        audit(actor, "instance.patch", handle, fields=sorted(fields))
+        return shown(stored)
+
+    async def delete_instance(self, handle: str, *, actor: str) -> None:
+        """The mapping is gone. ``NoInstance``."""
+        async with self._database.write() as connection:
+            if not await rows.remove(connection, handle):
+                raise NoInstance(_NOTHING)
+        audit(actor, "instance.delete", handle)
+
+    def _changes(self, patch: InstancePatch, row: RowMapping) -> dict[str, Any]:
+        values = patch.model_dump(include={"disabled", "tags", "group"}, exclude_unset=True)
+        identity = identity_of(row)
+        if "name" in patch.model_fields_set:
+            values["name"] = patch.name or ""
+        if patch.token is not None:
+            values |= _token_columns(patch.token, self._vault, identity)
+        if "event_signature_key" in patch.model_fields_set:
+            values |= _sealed(patch.event_signature_key, self._vault, identity, "event_signature_key")
+        return values
+
+
+# A handle that does not exist is not repeated: a token may have been sent in its place.
+_NOTHING = "no mapping has this handle"
+
+
+def new_row(new: NewInstance, vault: Vault, now: float) -> dict[str, Any]:
+    """``new`` as a row, with a handle of its own."""
+    handle = "gwi_" + "".join(secrets.choice(_LOWER) for _ in range(24))
+    identity = Identity(new.environment, new.customer, new.element, handle)
+    return {
+        **new.model_dump(exclude={"token", "event_signature_key"}),
+        "handle": handle,
+        "name": new.name or "",
+        "disabled": False,
+        "created_at": now,
+        "updated_at": now,
+        **_token_columns(new.token, vault, identity),
+        **_sealed(new.event_signature_key, vault, identity, "event_signature_key"),
+    }
+
+
+def shown(row: RowMapping) -> MappedInstance:
+    """A row without its secrets."""
+    plain = ("handle", "environment", "customer", "element", "group", "hub", "instance_id", "tags", "disabled")
+    times = {name: moment(row[name]) for name in ("created_at", "updated_at")}
+    return MappedInstance(**{name: row[name] for name in plain}, **times, name=row["name"] or None)
+
+
+def taken(row: Any) -> str:
+    """Why ``row`` cannot be added beside the one that is there."""
+    called = f" called {row['name']}" if row["name"] else ""
+    return f"{row['customer']} already has an instance of {row['element']}{called} in {row['environment']}: give another name"
+
+
+async def _require_free(connection: AsyncConnection, row: Any) -> None:
+    other = await rows.by_identity(connection, row["environment"], row["customer"], row["element"], row["name"])
+    if other is not None:
+        raise Conflict(taken(row), handle=other["handle"])
+
+
+async def _existing(connection: AsyncConnection, handle: str) -> RowMapping:
+    row = await rows.by_handle(connection, handle)
+    if row is None:
+        raise NoInstance(_NOTHING)
+    return row
+
+
+def _token_columns(token: Secret, vault: Vault, identity: Identity) -> dict[str, Any]:
+    columns = _sealed(token, vault, identity, "token")
+    digests = vault.token_digest(identity.environment, token.reveal())
+    return {**columns, "token_digest": digests[columns["token_key_id"]]}
+
+
+def _sealed(secret: Secret | None, vault: Vault, identity: Identity, field: Field) -> dict[str, Any]:
+    if secret is None:
+        return {field: None, f"{field}_key_id": None}
+    sealed = vault.encrypt(secret, identity, field)
+    return {field: sealed.blob, f"{field}_key_id": sealed.key_id}
+
+
+def _cursor(row: RowMapping) -> str:
+    position = json.dumps([row[name] for name in rows.ORDER], separators=(",", ":"))
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> Sequence[str] | None:
+    """What ``_cursor`` wrote."""
+    if cursor is None:
+        return None
+    try:
+        position = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        position = None
+    if not isinstance(position, list) or len(position) != len(rows.ORDER) or not all(isinstance(part, str) for part in position):
+        raise BadRequest("cursor: expected the next_cursor of a page before")
+    return position

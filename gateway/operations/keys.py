@@ -1,0 +1,96 @@
+"""The verbs on caller keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from gateway.callers import keys
+from gateway.database import keys as rows
+from gateway.errors import BadRequest, NotFound
+from gateway.models import CreatedKey, KeyList, KeyRotation, NewKey, ShownKey
+from gateway.operations.base import Verbs, audit, moment, moment_or_none
+from gateway.secret import Secret
+
+
+# What does not exist is not repeated: a whole key may have been sent in the place of its id.
+_NOTHING = "no key has this id"
+
+
+class NoKey(NotFound):
+    """There is no such caller key"""
+
+
+class KeyVerbs(Verbs):
+    """Make, list, rotate, revoke."""
+
+    async def create_key(self, new: NewKey, *, actor: str) -> CreatedKey:
+        """A new key with its text. ``UnknownEnvironment``; ``BadRequest`` if no environment is configured at all."""
+        environments = list(self._config.environments) if new.environments is None else new.environments
+        if not environments:
+            raise BadRequest("no environment is configured that the key could be for")
+        self._require_environments(environments)
+        key_id, text = keys.mint()
+        now = self._clock()
+        row: dict[str, Any] = {
+            **new.model_dump(exclude={"environments", "expires"}),
+            "id": key_id,
+            "digest": keys.digest(text.reveal()),
+            "environments": environments,
+            "created_at": now,
+            "expires_at": None if new.expires is None else now + new.expires,
+        }
+        async with self._database.write() as connection:
+            await rows.add(connection, row)
+            stored = await rows.by_id(connection, key_id)
+        audit(actor, "key.create", key_id)
+        return _created(_known(stored), text)
+
+    async def list_keys(self) -> KeyList:
+        """All keys."""
+        async with self._database.read() as connection:
+            return KeyList(items=[ShownKey(**_shown(row)) for row in await rows.every(connection)])
+
+    async def rotate_key(self, key_id: str, rotation: KeyRotation | None = None, *, actor: str) -> CreatedKey:
+        """The key with a new text; the present one works on for the overlap, the one before it no longer. ``NotFound``."""
+        overlap = (rotation or KeyRotation()).overlap
+        text = keys.remint(key_id)
+        async with self._database.write() as connection:
+            row = _known(await rows.by_id(connection, key_id))
+            values = {
+                "digest": keys.digest(text.reveal()),
+                "previous_digest": row["digest"] if overlap else None,
+                "previous_expires_at": self._clock() + overlap if overlap else None,
+            }
+            await rows.change(connection, key_id, values)
+            stored = await rows.by_id(connection, key_id)
+        audit(actor, "key.rotate", key_id, overlap_s=overlap)
+        return _created(_known(stored), text)
+
+    async def revoke_key(self, key_id: str, *, actor: str) -> None:
+        """The key is gone. ``NotFound``."""
+        async with self._database.write() as connection:
+            if not await rows.remove(connection, key_id):
+                raise NoKey(_NOTHING)
+        audit(actor, "key.revoke", key_id)
+
+
+def _known(row: RowMapping | None) -> RowMapping:
+    if row is None:
+        raise NoKey(_NOTHING)
+    return row
+
+
+def _shown(row: RowMapping) -> dict[str, Any]:
+    times = ("expires_at", "last_used_at", "previous_expires_at")
+    plain = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority")
+    return {
+        **{name: row[name] for name in plain},
+        **{name: moment_or_none(row[name]) for name in times},
+        "created_at": moment(row["created_at"]),
+    }
+
+
+def _created(row: RowMapping, text: Secret) -> CreatedKey:
+    return CreatedKey(**_shown(row), key=text.reveal())

@@ -1,0 +1,126 @@
+"""Paths: forwarded byte for byte, understood in one canonical form.
+
+What goes up is exactly what came (contract 2). What we *decide* by (may this be sealed, may it be cached, what is its label) is
+decided on a canonical form, so that no spelling (``//``, ``%69nstances``, ``;x``, upper case) gets around a rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import unquote
+
+from gateway.errors import BadRequest, NotFound
+
+PREFIX = "/elements/api-v2"
+
+_ADDRESSED = re.compile(
+    r"(?:/e/(?P<environment>[^/?]+))?(?:/c/(?P<customer>[^/?]+)(?:/(?P<element>[^/?]+))?)?" + PREFIX + r"(?P<rest>(?:[/?].*)?)"
+)
+_ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#@]+)(?P<rest>[/?].*)?", re.IGNORECASE)
+_VISIBLE = re.compile(r"[!-~]+")
+_HUB = re.compile(r"/+hubs/+[^/]+(?P<rest>/+[^/].*)")
+_ENDS_SEGMENT = re.compile(r"[;?#\0\s]")
+
+Address = tuple[str | None, str | None, str | None]
+
+
+def origin_form(target: str) -> str:
+    """The path and query of a request target; an absolute form's authority is dropped, never followed (RFC 9112 §3.2.2).
+
+    Raises ``BadRequest`` for anything that is neither, for octets that do not belong in a target, and for a fragment.
+    """
+    if not _VISIBLE.fullmatch(target) or "#" in target:
+        raise BadRequest("the request target holds characters that a URL cannot have")
+    if target[0] != "/":
+        absolute = _ABSOLUTE.fullmatch(target)
+        if not absolute:
+            raise BadRequest("the request target is neither a path nor an http URL")
+        target = absolute["rest"] or "/"
+    return target
+
+
+@lru_cache(maxsize=4096)
+def split_prefix(target: str) -> tuple[Address, str]:
+    """((environment, customer, element), what stands behind ``/elements/api-v2``) of a data listener's target (contract 2.2).
+
+    Raises ``NotFound`` outside of ``/elements/api-v2``, ``BadRequest`` for a path that would leave it.
+    """
+    refuse_dot_segments(target.partition("?")[0])
+    match = _ADDRESSED.fullmatch(target)
+    if not match:
+        raise NotFound(f"calls go to {PREFIX}/…")
+    names = match.group("environment", "customer", "element")
+    return tuple(None if name is None else unquote(name) for name in names), match["rest"]  # type: ignore[return-value]
+
+
+def refuse_dot_segments(path: str) -> None:
+    """Raise ``BadRequest`` where any segment of ``path`` is ``.`` or ``..`` in any spelling: encoded (also twice), behind a
+    backslash, or followed by ``;``, NUL or a blank. Servers differ in what they make of these (threats 12)."""
+    if "." not in path and "%" not in path:
+        return
+    for segment in re.split(r"[/\\]", _decoded(path)):
+        if _ENDS_SEGMENT.split(segment, maxsplit=1)[0] in (".", ".."):
+            raise BadRequest("the path holds a dot segment")
+
+
+def _decoded(path: str) -> str:
+    for _ in range(4):
+        decoded = unquote(path, "latin-1")
+        if decoded == path:
+            break
+        path = decoded
+    return path
+
+
+@lru_cache(maxsize=4096)
+def canonical(path: str) -> str:
+    """``path`` as a lenient server would understand it: decoded, lower-case, single slashes, no parameters, no trailing slash."""
+    segments = (_ENDS_SEGMENT.split(segment, maxsplit=1)[0] for segment in re.split(r"[/\\]", _decoded(path)))
+    return "/" + "/".join(segment.lower() for segment in segments if segment)
+
+
+@lru_cache(maxsize=4096)
+def without_hub(path: str) -> str:
+    """The raw path with ``/hubs/{hub}`` left out: Cloud Elements does not look at it (API page 0.2 #2)."""
+    match = _HUB.fullmatch(path)
+    return match["rest"] if match else path
+
+
+def hub_of(path: str) -> str | None:
+    """``crm`` of ``/hubs/crm/contacts``."""
+    segments = [segment for segment in path.split("/") if segment]
+    return segments[1] if len(segments) > 2 and segments[0] == "hubs" else None
+
+
+# Words that stand behind a resource and are not ids (API page 4.5, 4.6, 3, 5). Anything else there counts as an id.
+_WORDS = frozenset(
+    """accounts activities agents analytics api attachments audit-logs bulk calls campaigns cancel comments configuration contacts
+    contents copy count custom-fields customers data definitions deliveries docs download enabled errors events executions export
+    fields files folders groups history hooks incidents instances keys leads line-items links lists me members metadata notes
+    oauth objects opportunities orders parameters payments products properties query resources revisions roles search segments
+    shipments statuses status steps subscriptions tags tasks timelogs token trace-logging transactions transformations upload
+    url users values versions workflows""".split()
+)
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
+
+
+@lru_cache(maxsize=4096)
+def shape(path: str) -> str:
+    """``/contacts/{id}`` of ``/contacts/7``: a raw path (without hub) as a metric label (contract 6).
+
+    The first segment names the resource and stays where it reads as a word; behind it only known words stay.
+    """
+    segments = [segment for segment in path.split("/") if segment]
+    kept = [segment if _is_word(segment, first=n == 0) else "{id}" for n, segment in enumerate(segments[:6])]
+    return "/" + "/".join(kept)
+
+
+def _is_word(segment: str, *, first: bool) -> bool:
+    return bool(_WORD.fullmatch(segment)) if first else segment in _WORDS
+
+
+def begins_with(path: str, families: Iterable[str]) -> bool:
+    """Whether the canonical ``path`` is one of ``families`` or below it."""
+    return any(path == family or path.startswith(family + "/") for family in families)

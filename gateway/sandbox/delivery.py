@@ -1,0 +1,63 @@
+"""How an answer goes out: whole, or trickled, cut short, or not at all, as the dials have it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway.sandbox.call import Answer
+from gateway.sandbox.dials import Misbehaviour, Slow
+
+_CONTENT_TYPE = "application/json;charset=UTF-8"
+_LEAST_CUT = 2  # octets announced at least, so that an empty answer can be cut too
+
+
+async def deliver(request: web.Request, answer: Answer, headers: Mapping[str, str], met: Misbehaviour) -> web.StreamResponse:
+    body = answer.encoded()
+    if answer.body is not None:
+        headers = {"Content-Type": _CONTENT_TYPE, **headers}
+    if met.cut:
+        return await _cut(request, answer.status, headers, body)
+    if met.slow:
+        return await _trickle(request, answer.status, headers, body, met.slow)
+    return web.Response(status=answer.status, headers=headers, body=body)
+
+
+def reset(request: web.Request) -> web.Response:
+    """Drop the connection with an RST: linger 0 makes the kernel send one on close."""
+    transport = request.transport
+    if transport is not None:
+        # Through a duplicate, since the socket object that uvloop shows cannot set options; they belong to the connection.
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
+
+
+async def _trickle(request: web.Request, status: int, headers: Mapping[str, str], body: bytes, slow: Slow) -> web.StreamResponse:
+    response = await _started(request, status, headers, len(body))
+    for start in range(0, len(body), slow.chunk):
+        await response.write(body[start : start + slow.chunk])
+        await asyncio.sleep(slow.pause)
+    return response
+
+
+async def _cut(request: web.Request, status: int, headers: Mapping[str, str], body: bytes) -> web.StreamResponse:
+    length = max(len(body), _LEAST_CUT)
+    response = await _started(request, status, headers, length)
+    await response.write(body[: length // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+async def _started(request: web.Request, status: int, headers: Mapping[str, str], length: int) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = length
+    await response.prepare(request)
+    return response

@@ -1,0 +1,40 @@
+"""What really arrived: the calls that reached the sandbox, without any header's value."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One call. ``target`` is path and query as they stood in the request line; ``element`` and ``instance`` are those of a living
+    token, else None; ``headers`` are names only, as spelled, in order."""
+
+    method: str
+    target: str
+    element: str | None
+    instance: int | None
+    headers: list[str]
+
+
+@dataclass(slots=True)
+class Journal:
+    """``count`` is of all calls since the start or ``clear``; of them the last 10,000 are in ``arrivals``."""
+
+    count: int = 0
+    arrivals: deque[Arrival] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def add(self, arrival: Arrival) -> None:
+        self.count += 1
+        self.arrivals.append(arrival)
+
+    def clear(self) -> None:
+        self.count = 0
+        self.arrivals.clear()
+
+    def document(self) -> dict[str, Any]:
+        return {"count": self.count, "calls": [asdict(arrival) for arrival in self.arrivals]}

@@ -1,0 +1,121 @@
+"""Writing an answer to a caller: our own framing, octets as they come, an early end never looking like a proper one."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+
+from gateway.errors import GatewayError
+from gateway.exchange import Exchange, Headers, Response, Stream
+from gateway.server.connection import CallerConnection
+from gateway.upstream.headers import VIA
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_REPLACED = frozenset({"x-request-id"})
+
+
+class BrokenOff(Exception):
+    """An answer ended early and its connection was cut; ``error`` says why."""
+
+    def __init__(self, error: GatewayError) -> None:
+        super().__init__(error.slug)
+        self.error = error
+
+
+async def write(
+    connection: CallerConnection, response: Response, exchange: Exchange, *, method: str, http_1_0: bool, keep_alive: bool, now: float
+) -> None:
+    """Write the whole answer. ``now`` is on the exchange's monotonic clock.
+
+    Raises ``ConnectionError`` if the caller left, ``BrokenOff`` if the body did not come to its end.
+    """
+    transport = connection.transport
+    body = response.body
+    if transport is None:
+        if not isinstance(body, bytes):
+            await body.aclose()
+        raise ConnectionResetError("the caller left")
+    bodiless = method == "HEAD" or response.status in (204, 304)
+    framing, chunked, keep_alive = _framing(response, bodiless, http_1_0, keep_alive)
+    head = _head(response, exchange, framing, keep_alive, http_1_0, now)
+    if bodiless or isinstance(body, bytes):
+        octets = b"" if bodiless or not isinstance(body, bytes) else body
+        transport.write(head + octets)
+        exchange.bytes_down += len(octets)
+        if not isinstance(body, bytes):
+            await body.aclose()
+        await connection.drain()
+        return
+    transport.write(head)
+    await _stream(connection, body, exchange, chunked)
+
+
+async def _stream(connection: CallerConnection, body: Stream, exchange: Exchange, chunked: bool) -> None:
+    try:
+        async for chunk in body:
+            transport = connection.transport
+            if transport is None:
+                raise ConnectionResetError("the caller left")
+            transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n") if chunked else (chunk,))
+            exchange.bytes_down += len(chunk)
+            await connection.drain()
+        if chunked and connection.transport is not None:
+            connection.transport.write(b"0\r\n\r\n")
+    except GatewayError as error:
+        # The head is out: nothing can be repaired, only cut (faults, "after the head is sent").
+        connection.abort()
+        raise BrokenOff(error) from None
+    finally:
+        await body.aclose()
+
+
+def _framing(response: Response, bodiless: bool, http_1_0: bool, keep_alive: bool) -> tuple[str, bool, bool]:
+    """(framing fields, whether chunked, whether the connection may be kept)."""
+    body = response.body
+    if response.status == 204:
+        return "", False, keep_alive
+    if bodiless:
+        length = len(body) if isinstance(body, bytes) and body else None
+        stated = "content-length" in response.headers
+        return ("" if stated or length is None else f"Content-Length: {length}\r\n"), False, keep_alive
+    length = len(body) if isinstance(body, bytes) else body.length
+    if length is not None:
+        return f"Content-Length: {length}\r\n", False, keep_alive
+    if http_1_0:
+        return "", False, False
+    return "Transfer-Encoding: chunked\r\n", True, keep_alive
+
+
+def _head(response: Response, exchange: Exchange, framing: str, keep_alive: bool, http_1_0: bool, now: float) -> bytes:
+    status = response.status
+    lines = [f"HTTP/1.1 {status} {response.reason or _REASONS.get(status, '')}\r\n"]
+    dated = False
+    for name, value in response.headers.pairs:
+        lowered = name.lower()
+        if lowered in _REPLACED:
+            continue
+        dated = dated or lowered == "date"
+        lines.append(f"{name}: {value}\r\n")
+    if not dated:
+        lines.append(f"Date: {_http_date(int(exchange.time))}\r\n")  # RFC 9110 §6.6.1
+    lines.append(framing)
+    if exchange.cache_status:
+        lines.append(f"Cache-Status: {exchange.cache_status}\r\n")
+    lines += [f"{name}: {value}\r\n" for name, value in exchange.rate_limit]
+    own = max(now - exchange.started - exchange.upstream_seconds - exchange.queue_seconds, 0.0)
+    lines.append(
+        f"Via: {VIA}\r\nX-Request-Id: {exchange.request_id}\r\nServer-Timing: gateway;dur={own * 1000:.3f}, "
+        f"queue;dur={exchange.queue_seconds * 1000:.3f}, upstream;dur={exchange.upstream_seconds * 1000:.3f}\r\n"
+    )
+    if not keep_alive:
+        lines.append("Connection: close\r\n")
+    elif http_1_0:
+        lines.append("Connection: keep-alive\r\n")
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+@lru_cache(maxsize=8)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

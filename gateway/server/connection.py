@@ -1,0 +1,253 @@
+"""A caller's connection: aiohttp's request handler with the time-outs, caps and silences that a public listener needs.
+
+aiohttp's parser is the best of those measured, the code around it is not made for strangers (reference/robustness.md): it holds
+half a body for ever, logs header values on a parse error, and refuses a good request together with garbage behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from aiohttp import web
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.errors import RequestTimeout
+
+log = structlog.get_logger("gateway.server")
+
+READ_BUFFER = 64 * 1024
+_HEAD_END = b"\r\n\r\n"
+_MAX_HEADS_AT_ONCE = 32
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """What a listener puts up with: seconds, octets and numbers (the ``[listen]`` section of the configuration)."""
+
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    keep_alive_timeout: float = 75.0
+    write_timeout: float = 30.0
+    max_connections: int = 10_000
+    max_line_bytes: int = 8192
+    max_head_bytes: int = 65536
+    max_fields: int = 100
+    max_body_bytes: int = 6 * 1024**3
+
+
+class Sent:
+    """Stands for an answer that is on the wire already, where aiohttp wants one to send."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is left to do."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to do."""
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[Sent]]
+BadRequestHandler = Callable[["CallerConnection"], Awaitable[Sent]]
+
+
+class CallerConnection(RequestHandler):
+    """The protocol of one caller's connection."""
+
+    __slots__ = (
+        "_closing_since",
+        "_head_octets",
+        "_head_since",
+        "_heard_at",
+        "_last_payload",
+        "_settings",
+        "_unsent",
+        "_unsent_since",
+        "_wire",
+        "body_held",
+    )
+
+    def __init__(self, server: GuardedServer, loop: asyncio.AbstractEventLoop, settings: ListenSettings) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=settings.keep_alive_timeout,
+            access_log=cast("Any", None),
+            max_line_size=settings.max_line_bytes,
+            max_field_size=settings.max_line_bytes,
+            max_headers=settings.max_fields,
+            read_bufsize=READ_BUFFER,
+            auto_decompress=False,
+            lingering_time=2.0,
+        )
+        self._settings = settings
+        self._wire: asyncio.Transport | None = None
+        self._last_payload: StreamReader | None = None
+        self._head_since = loop.time()
+        self._head_octets = 0
+        self._heard_at = self._head_since
+        self._unsent = 0
+        self._unsent_since = self._head_since
+        self._closing_since = 0.0
+        self.body_held = False  # the caller waits for 100 Continue: its silence is no fault
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast("asyncio.Transport", transport)
+        server = cast("GuardedServer", self._manager)
+        if len(server.connections) >= self._settings.max_connections:
+            self._force_close = True
+            server.refused += 1
+            self._wire.write(_FULL + server.full_body())
+            self._wire.close()
+            return
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser one head at a time, so that garbage does not take a good request before it down with it."""
+        if not data:
+            super().data_received(data)
+            return
+        self._heard_at = self._loop.time()
+        start = 0
+        for _ in range(_MAX_HEADS_AT_ONCE):
+            end = data.find(_HEAD_END, start)
+            if end == -1 or end + 4 >= len(data):
+                break
+            self._feed(data[start : end + 4])
+            start = end + 4
+        self._feed(data[start:] if start else data)
+
+    def _feed(self, data: bytes) -> None:
+        before = len(self._messages)
+        reading_head = self._last_payload is None or self._last_payload.is_eof()
+        super().data_received(data)
+        if len(self._messages) > before:
+            self._last_payload = self._messages[-1][1]
+            self._head_since, self._head_octets = 0.0, 0
+        elif reading_head and not self._request_in_progress:
+            self._head_since = self._head_since or self._heard_at
+            self._head_octets += len(data)
+            if self._head_octets > self._settings.max_head_bytes:
+                self.abort()
+
+    def sweep(self, now: float) -> None:
+        """Enforce the time-outs; called a few times within the shortest of them."""
+        settings = self._settings
+        if self.transport is None:
+            # Closed by us, but a caller who reads nothing keeps the socket until the last octet is taken.
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > settings.write_timeout:
+                self.abort()
+            return
+        if self._head_since and now - self._head_since > settings.header_timeout and not self._request_in_progress:
+            self.abort()
+            return
+        self._sweep_body(now)
+        self._sweep_writing(now)
+
+    def _sweep_body(self, now: float) -> None:
+        payload = self._last_payload
+        if payload is None or payload.is_eof() or self.body_held or self._reading_paused or self._buffer_paused:
+            self._heard_at = now
+        elif now - self._heard_at > self._settings.body_timeout and payload.exception() is None:
+            payload.set_exception(RequestTimeout("the body stopped arriving"))
+
+    def _sweep_writing(self, now: float) -> None:
+        if not self.writing_paused or self._wire is None:
+            self._unsent_since = now
+            return
+        unsent = self._wire.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        elif now - self._unsent_since > self._settings.write_timeout:
+            self.abort()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being received or answered."""
+        return not self._request_in_progress and not self._messages and not self._head_octets
+
+    def abort(self) -> None:
+        """Cut the connection: what the caller got so far must not look complete."""
+        self._force_close = True
+        if self._wire is not None:
+            self._wire.abort()
+
+    async def drain(self) -> None:
+        """Wait until the caller has taken enough for more to be written. Raises ``ConnectionError`` if it left."""
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the caller left")
+        if self.writing_paused:
+            await self._drain_helper()
+
+    def _make_error_handler(self, err_info: Any) -> Any:
+        """A request that the parser refuses. Its error quotes the request, keys and all: it goes nowhere."""
+
+        async def refuse(request: web.BaseRequest) -> Sent:
+            return await cast("GuardedServer", self._manager).refuse(self)
+
+        return refuse
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> Any:
+        """Never reached by our handler, which speaks every error itself; if it is, nothing is shown."""
+        self.log_exception("unexpected", exc_info=exc)
+        self.abort()
+        return Sent(keep_alive=False)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """By type only: the text of somebody else's exception may hold what a caller sent."""
+        log.error("connection failed", error=type(kw.get("exc_info")).__name__)
+
+
+class GuardedServer(web.Server):
+    """Makes ``CallerConnection``s and enforces their time-outs."""
+
+    def __init__(self, handler: Handler, refuse: BadRequestHandler, settings: ListenSettings, full_body: Callable[[], bytes]) -> None:
+        super().__init__(cast("Any", handler), handler_cancellation=True)
+        self.refuse = refuse
+        self.full_body = full_body
+        self.refused = 0
+        self._settings = settings
+        shortest = min(settings.header_timeout, settings.body_timeout, settings.write_timeout)
+        self._pause_s = min(1.0, max(0.02, shortest / 8))
+
+    def __call__(self) -> RequestHandler:
+        return CallerConnection(self, self._loop, self._settings)
+
+    async def sweep(self) -> None:
+        """Enforce the time-outs of every connection until cancelled."""
+        while True:
+            await asyncio.sleep(self._pause_s)
+            now = self._loop.time()
+            for connection in self.connections:
+                cast("CallerConnection", connection).sweep(now)
+
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> int:
+        """Close what is idle, let open calls finish for ``seconds`` or until ``hurry``, then cut; how many were cut.
+
+        aiohttp's own way stops reading at once, and so loses every upload that is on its way.
+        """
+        ends = self._loop.time() + seconds
+        while True:
+            for connection in self.connections:
+                if cast("CallerConnection", connection).idle:
+                    connection.force_close()
+            open_calls = [connection for connection in self.connections if not cast("CallerConnection", connection).idle]
+            if not open_calls or hurry.is_set() or self._loop.time() >= ends:
+                break
+            await asyncio.sleep(0.02)
+        for connection in self.connections:
+            cast("CallerConnection", connection).abort()
+        await self.shutdown(1.0)
+        return len(open_calls)

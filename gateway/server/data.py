@@ -1,0 +1,135 @@
+"""The data listener: from a caller's connection into the corridor and back, and whatever happens, one record of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+
+from gateway.errors import BadRequest, GatewayError, Internal, Overloaded
+from gateway.exchange import Exchange, Headers, Request, Response
+from gateway.pipeline import Pipeline
+from gateway.server import answer, intake
+from gateway.server.connection import CallerConnection, GuardedServer, ListenSettings, Sent
+from gateway.server.problems import document, problem
+from gateway.telemetry import Telemetry
+
+log = structlog.get_logger("gateway.server")
+
+
+class DataListener:
+    """Serves ``/elements/api-v2/**`` and ``/healthz``. ``draining`` says whether the gateway is about to stop."""
+
+    def __init__(self, pipeline: Pipeline, telemetry: Telemetry, settings: ListenSettings, draining: Callable[[], bool]) -> None:
+        self._pipeline = pipeline
+        self._telemetry = telemetry
+        self._settings = settings
+        self._draining = draining
+
+    def server(self) -> GuardedServer:
+        """The factory of this listener's connections."""
+        return GuardedServer(self._handle, self._refuse, self._settings, _full_body)
+
+    async def _handle(self, incoming: web.BaseRequest) -> Sent:
+        connection = incoming.protocol
+        assert isinstance(connection, CallerConnection)
+        message = incoming._message
+        if message.path == "/healthz":
+            return await self._healthz(incoming, connection)
+        started = time.monotonic()
+        headers = intake.headers_of(message)
+        exchange = intake.begin(message, headers, started)
+        self._telemetry.begin(exchange)
+        request: Request | None = None
+        try:
+            try:
+                request = intake.read(incoming, connection, headers, self._settings.max_body_bytes)
+                response = await self._pipeline.handle(request, exchange)
+                exchange.status = response.status
+            except GatewayError as error:
+                response = _spoken(error, exchange)
+            except Exception as error:  # whatever it is, it is ours, and its text may hold anything
+                log.exception("call failed", error=type(error).__name__, exc_info=False, where=_where(error))
+                response = _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
+            keep_alive = incoming.keep_alive and incoming.content.is_eof() and not self._draining()
+            await answer.write(
+                connection,
+                response,
+                exchange,
+                method=message.method,
+                http_1_0=message.version < (1, 1),
+                keep_alive=keep_alive,
+                now=time.monotonic(),
+            )
+            return Sent(keep_alive and not _close_delimited(response, message.version < (1, 1)))
+        except answer.BrokenOff as broken:
+            exchange.outcome = f"broken-off:{broken.error.slug}"
+            return Sent(keep_alive=False)
+        except (asyncio.CancelledError, ConnectionError):
+            exchange.outcome = "caller-left"
+            exchange.status = exchange.status or 499
+            raise
+        finally:
+            exchange.bytes_up = _octets(request)
+            exchange.total_seconds = time.monotonic() - started
+            self._telemetry.record(exchange)
+
+    async def _refuse(self, connection: CallerConnection) -> Sent:
+        """A request that the parser did not take: 400, and the connection ends, since nobody knows where the next one begins."""
+        now = time.monotonic()
+        exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time(), phase="parse")
+        self._telemetry.begin(exchange)
+        try:
+            response = _spoken(BadRequest("the request is not proper HTTP/1.1"), exchange)
+            await answer.write(connection, response, exchange, method="", http_1_0=False, keep_alive=False, now=now)
+            return Sent(keep_alive=False)
+        finally:
+            exchange.total_seconds = time.monotonic() - now
+            self._telemetry.record(exchange)
+
+    async def _healthz(self, incoming: web.BaseRequest, connection: CallerConnection) -> Sent:
+        """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
+        keep_alive = incoming.keep_alive and incoming.content.is_eof()
+        exchange = Exchange(intake.new_id(), incoming.method, "/healthz", time.monotonic(), time.time())
+        response = Response(200, Headers([("Content-Type", "application/json")]), b'{"status":"ok"}')
+        http_1_0 = incoming.version < (1, 1)
+        await answer.write(
+            connection, response, exchange, method=incoming.method, http_1_0=http_1_0, keep_alive=keep_alive, now=exchange.started
+        )
+        return Sent(keep_alive)
+
+
+def _spoken(error: GatewayError, exchange: Exchange) -> Response:
+    exchange.status = error.status
+    exchange.problem = error.slug
+    exchange.outcome = error.slug
+    exchange.note(exchange.phase, error.slug, error.detail)
+    return problem(error, exchange.request_id)
+
+
+def _close_delimited(response: Response, http_1_0: bool) -> bool:
+    return http_1_0 and not isinstance(response.body, bytes) and response.body.length is None
+
+
+def _octets(request: Request | None) -> int:
+    if request is None:
+        return 0
+    return len(request.body) if isinstance(request.body, bytes) else getattr(request.body, "octets", 0)
+
+
+def _where(error: BaseException) -> str:
+    """File and line of a fault of ours, without any of its values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+
+
+def _full_body() -> bytes:
+    members = document(Overloaded("all connections are taken", retry_after=1), intake.new_id())
+    body = json.dumps(members).encode()
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body

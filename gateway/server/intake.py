@@ -1,0 +1,140 @@
+"""From what aiohttp parsed to our own ``Request``: what its parser lets through and a gateway may not (RFC 9112, contract 2)."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestPayloadError
+
+from gateway.errors import BadRequest, BodyTooLarge, GatewayError, MethodNotAllowed
+from gateway.exchange import Body, Exchange, Headers, Request
+from gateway.paths import origin_form, split_prefix
+from gateway.server.connection import CallerConnection
+
+_IDENTIFYING = frozenset({"authorization", "x-api-key"})
+_SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-type", "expect"}) | _IDENTIFYING
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::\d{0,5})?")
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_KEY = re.compile(r"gwk_[A-Za-z0-9_]+")
+
+
+def new_id() -> str:
+    """A request id of ours."""
+    return f"{random.getrandbits(128):032x}"  # noqa: S311 - an id, not a secret
+
+
+def headers_of(message: RawRequestMessage) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
+
+
+def begin(message: RawRequestMessage, headers: Headers, started: float) -> Exchange:
+    """The record of a call that begins; ids are the caller's where they are well-formed."""
+    request_id = headers.get("x-request-id")
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id) or "gwk_" in request_id:
+        request_id = new_id()
+    traceparent = headers.get("traceparent")
+    if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
+        traceparent = f"00-{random.getrandbits(127) + 1:032x}-{random.getrandbits(63) + 1:016x}-00"  # noqa: S311
+    path = message.path.partition("?")[0].encode("ascii", "replace").decode()
+    if "gwk_" in path:
+        path = _KEY.sub("gwk_…", path)
+    return Exchange(request_id, message.method, path[:2048], started, time.time(), traceparent)
+
+
+def read(incoming: web.BaseRequest, connection: CallerConnection, headers: Headers, max_body: int) -> Request:
+    """The request, or ``BadRequest``, ``MethodNotAllowed``, ``NotFound``, ``BodyTooLarge``."""
+    message = incoming._message
+    _check_fields(message, headers)
+    target = origin_form(message.path)
+    if message.method in ("TRACE", "CONNECT"):
+        # TRACE would show the caller the credential that we inject (threats 5).
+        raise MethodNotAllowed(f"{message.method} is not passed on")
+    prefix, rest = split_prefix(target)
+    return Request(message.method, rest, headers, _body(incoming, connection, headers, max_body), prefix)
+
+
+def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
+    seen = set()
+    for name, _ in headers.pairs:
+        name = name.lower()
+        if "_" in name and name.replace("_", "-") in _IDENTIFYING | {"gateway-customer"} or name.startswith("gateway_"):
+            raise BadRequest("a header that says who calls is spelled with underscores")
+        if name in seen and (name in _SINGLE or name.startswith("gateway-")):
+            raise BadRequest(f"the header {name} is given twice")
+        seen.add(name)
+    if message.version not in ((1, 1), (1, 0)):
+        raise BadRequest("the request is not HTTP/1.1")
+    host = headers.get("host")
+    if (host is None and message.version == (1, 1)) or (host is not None and not _HOST.fullmatch(host)):
+        raise BadRequest("the Host header is missing or not a host")
+    coding = headers.get("transfer-encoding")
+    if coding is not None and (coding.lower() != "chunked" or "content-length" in seen or message.version == (1, 0)):
+        raise BadRequest("the body's framing is not one that can be relied on")
+    expect = headers.get("expect")
+    if expect is not None and expect.lower() != "100-continue":
+        raise BadRequest("the only expectation that can be met is 100-continue")
+
+
+def _body(incoming: web.BaseRequest, connection: CallerConnection, headers: Headers, max_body: int) -> Body:
+    payload = incoming.content
+    length = int(headers.get("content-length") or 0) if "transfer-encoding" not in headers else None
+    if length is not None and length > max_body:
+        raise BodyTooLarge(f"the body has {length} octets, at most {max_body} are taken")
+    if length == 0:
+        return b""
+    if payload.is_eof() and payload.exception() is None and payload.total_bytes <= max_body:
+        return payload.read_nowait(-1)
+    expects = "expect" in headers and incoming.version == (1, 1)
+    connection.body_held = expects
+    return CallerBody(payload, connection, length, max_body, expects)
+
+
+class CallerBody:
+    """A request body as it arrives. The caller is asked to send it (100 Continue) when somebody begins to read."""
+
+    __slots__ = ("_connection", "_expects", "_max", "_payload", "length", "octets")
+
+    def __init__(self, payload: StreamReader, connection: CallerConnection, length: int | None, max_body: int, expects: bool) -> None:
+        self._payload = payload
+        self._connection = connection
+        self._max = max_body
+        self._expects = expects
+        self.length = length
+        self.octets = 0
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the caller still waits to be asked."""
+        return self._expects
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._ask()
+        try:
+            while chunk := await self._payload.readany():
+                self.octets += len(chunk)
+                if self.octets > self._max:
+                    raise BodyTooLarge(f"at most {self._max} octets are taken")
+                yield chunk
+        except RequestPayloadError:
+            raise BadRequest("the body's framing is broken") from None
+        except GatewayError:
+            raise
+        except Exception:
+            # However the reader words it: the rest of the body will not come.
+            raise BadRequest("the body ended early") from None
+
+    def _ask(self) -> None:
+        if self._expects and self._connection.transport is not None:
+            self._expects = False
+            self._connection.body_held = False
+            self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def aclose(self) -> None:
+        """Nothing is held: the connection reads on, or closes."""

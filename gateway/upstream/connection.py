@@ -1,0 +1,179 @@
+"""One connection to an upstream: aiohttp's response parser and flow control, with what a gateway must not accept refused.
+
+aiohttp's client is lenient by design; a gateway that passes answers on may not be. Each answer's head is looked at before anybody
+else sees it (``_objection``), interim answers are counted, and whatever comes unasked spoils the connection for further use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+
+from gateway.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+
+READ_BUFFER = 64 * 1024
+MAX_INTERIM = 100
+MAX_LINE, MAX_FIELDS = 32 * 1024, 256
+
+_NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z,]+")  # token characters, and the comma that joins names here
+_VALUE_OCTETS = bytes({*range(0x20, 0x7F), 0x09, *range(0x80, 0x100)})
+_HEAD_END = b"\r\n\r\n"
+
+
+class State(Enum):
+    """What a connection is doing: nothing, waiting for the head of an answer, or receiving its body."""
+
+    IDLE, HEAD, BODY = range(3)
+
+
+class Connection(ResponseHandler):
+    """The protocol of one upstream connection; one request at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
+        super().__init__(loop)
+        self._on_lost = on_lost
+        self._deadline: asyncio.TimerHandle | None = None
+        self._interim = 0
+        self._state = State.IDLE
+        self.heard = False  # whether any octet of an answer has come
+        self.reused = False
+        self.idle_since = 0.0
+
+    def ask(self, *, head_only: bool) -> None:
+        """Be ready for the answer to one request; ``head_only`` for HEAD."""
+        self._interim = 0
+        self._state, self.heard = State.HEAD, False
+        self.set_response_params(
+            skip_payload=head_only,
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            max_headers=MAX_FIELDS,
+        )
+
+    async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
+        """The head and body of the final answer.
+
+        Raises ``UpstreamProtocolError``, ``UpstreamTimeout`` (after ``expect_within``), ``UpstreamUnreachable`` where the
+        connection ended without one, and whatever ``fail`` was told.
+        """
+        try:
+            return await self.read()
+        except HttpProcessingError:
+            raise UpstreamProtocolError("the answer is not proper HTTP/1.1") from None
+        except OSError:
+            raise self._lost() from None
+        finally:
+            self.expect_within(None)
+
+    def _lost(self) -> UpstreamProtocolError | UpstreamUnreachable:
+        if self.heard:
+            return UpstreamProtocolError("the connection ended inside the head of the answer")
+        return UpstreamUnreachable("the connection ended before an answer")
+
+    def expect_within(self, seconds: float | None) -> None:
+        """Fail with ``UpstreamTimeout`` unless called again within ``seconds``; None: no longer."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if seconds is not None and self._state is State.HEAD:
+            self._deadline = self._loop.call_later(seconds, self.fail, UpstreamTimeout("no answer came in time"))
+
+    def fail(self, error: BaseException) -> None:
+        """End the connection; who waits for the answer gets ``error``."""
+        transport, payload = self.transport, self._payload
+        if not self.is_eof() and self.exception() is None:
+            self.set_exception(error)
+        if payload is not None and not payload.is_eof():
+            payload.set_exception(error)
+        if transport is not None:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if not data:
+            super().data_received(data)  # the reader makes room again: nothing new has come
+            return
+        self.heard = True
+        if self._state is State.IDLE:
+            # Nobody asked: an upstream that goes on after its answer is not to be trusted with another request (threats 8).
+            self.force_close()
+            if self.transport is not None:
+                self.transport.abort()
+            return
+        # A head is parsed alone, so that surplus octets behind a complete answer do not take it down with them.
+        start = 0
+        while self._state is State.HEAD and (end := data.find(_HEAD_END, start)) != -1 and end + 4 < len(data):
+            super().data_received(data[start : end + 4])
+            start = end + 4
+            if self.exception() is not None:
+                return
+        super().data_received(data[start:] if start else data)
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """What the parser found: an interim answer is counted and dropped, an objectionable one fails the connection."""
+        message, _ = data
+        objection = _objection(message)
+        if objection:
+            self.fail(UpstreamProtocolError(objection))
+        elif message.code < 200:
+            self._interim += 1
+            self._payload = None
+            if self._interim > MAX_INTERIM:
+                self.fail(UpstreamProtocolError(f"more than {MAX_INTERIM} interim answers"))
+        elif self._state is State.BODY:
+            self.force_close()
+        else:
+            self._state = State.BODY
+            super().feed_data(data, size)
+
+    def done(self) -> None:
+        """The answer has been read to its end."""
+        self._payload = None
+        self._state = State.IDLE
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        payload = self._payload
+        if exc is not None and payload is not None and not payload.is_eof():
+            # A reset is no proper end, not even of a body that lasts until the connection closes.
+            payload.set_exception(UpstreamUnreachable("the connection was reset inside the body"))
+        self.expect_within(None)
+        super().connection_lost(exc)
+        self._on_lost(self)
+
+
+def _objection(message: RawResponseMessage) -> str | None:
+    """What is wrong with the head of an answer, or None (RFC 9112 §4, §5, §6.3; RFC 9110 §15)."""
+    code = message.code
+    if message.version not in ((1, 0), (1, 1)):
+        return "the answer is not HTTP/1.1"
+    if code == 101 or not 100 <= code <= 599:
+        return "the answer has a status that was not asked for or does not exist"
+    raw = message.raw_headers
+    if raw and not _NAMES.fullmatch(b",".join([name for name, _ in raw])):
+        return "the answer has a field name that cannot be"
+    if b"".join([value for _, value in raw]).translate(None, _VALUE_OCTETS):
+        return "the answer has control characters in a field"
+    return _framing_objection(message)
+
+
+def _framing_objection(message: RawResponseMessage) -> str | None:
+    headers = message.headers
+    lengths = headers.getall("Content-Length", ())
+    codings = headers.getall("Transfer-Encoding", ())
+    if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
+        return "the answer has a Content-Length that cannot be"
+    if codings:
+        if lengths:
+            return "the answer has both Content-Length and Transfer-Encoding"
+        if len(codings) > 1 or codings[0].strip().lower() != "chunked" or message.version == (1, 0):
+            return "the answer has a Transfer-Encoding that cannot be undone"
+    return None

@@ -1,0 +1,145 @@
+"""The attempt loop: every call that leaves spends one token of its element's budget and carries our credentials, never the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from gateway.errors import GatewayError, RateLimited, UpstreamUnreachable
+from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
+from gateway.authorization import build
+from gateway.limits.store import Verdict
+from gateway.upstream.client import Client, Origin, StaleConnection
+from gateway.upstream.headers import VIA, downward, request_head, upward
+from gateway.upstream.masking import Masked, mask, spellings
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2, without TRACE
+_TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
+_SHORTEST_MASKED = 6
+
+
+class Budget(Protocol):
+    """What the loop needs of the limits."""
+
+    async def spend(self, target: Target, exchange: Exchange) -> Verdict: ...
+
+    def detail(self, verdict: Verdict, target: Target) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Injection:
+    """What an instance's calls carry, worked out once. Not shown: it is all secret."""
+
+    environment: Environment
+    instance: Instance | None
+    authorization: str
+    secrets: tuple[bytes, ...]
+
+
+class Sender:
+    """The room's one object. ``clock`` is the monotonic clock."""
+
+    def __init__(self, client: Client, budget: Budget, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._budget = budget
+        self._clock = clock
+        self._origins: dict[str, Origin] = {}
+        self._injections: LRUCache[tuple[str, str], _Injection] = LRUCache(maxsize=10_000)
+
+    async def send(
+        self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange, *, identity_coding: bool = False
+    ) -> Response:
+        """The upstream's answer, end-to-end fields only, echoed secrets masked, its body still streaming.
+
+        ``conditions`` stand in for the caller's conditional fields; ``identity_coding`` asks for a body that can be read (sealing).
+        Raises ``RateLimited`` and what ``Client.send`` raises.
+        """
+        origin = self._origin(target.environment)
+        injection = self._injection(target)
+        head = _head(request, origin, injection, conditions, exchange, identity_coding)
+        head_only = request.method == "HEAD"
+        for attempt in (1, 2):
+            verdict = await self._budget.spend(target, exchange)
+            if not verdict.allowed:
+                exchange.limited = "rejected"
+                raise RateLimited(self._budget.detail(verdict, target), retry_after=verdict.retry_after)
+            exchange.phase = "upstream"
+            try:
+                answer = await self._attempt(origin, head, request.body, head_only, attempt > 1, exchange)
+            except StaleConnection as error:
+                # A kept connection that was closed under us: nothing was answered, and only what may be repeated is (RFC 9110 §9.2.2).
+                if attempt > 1 or request.method not in _IDEMPOTENT or not isinstance(request.body, bytes):
+                    raise UpstreamUnreachable(error.detail) from None
+                exchange.note("upstream", "retry", "a kept connection was closed by the upstream")
+                continue
+            response = _down(answer, injection.secrets, keep_length=head_only or answer.status == 304)
+            exchange.elements_request_id = (response.headers.get("elements-request-id") or "")[:64]
+            return response
+        raise AssertionError("the loop returns or raises")
+
+    async def _attempt(self, origin: Origin, head: bytes, body: Body, head_only: bool, fresh: bool, exchange: Exchange) -> Response:
+        started = self._clock()
+        exchange.upstream_calls += 1
+        try:
+            answer = await self._client.send(origin, head, body, head_only=head_only, fresh=fresh)
+        except GatewayError:
+            exchange.upstream_failures += 1
+            raise
+        finally:
+            exchange.upstream_seconds += self._clock() - started
+        exchange.upstream_status = answer.status
+        exchange.phase = "answer"
+        return answer
+
+    def _origin(self, environment: Environment) -> Origin:
+        origin = self._origins.get(environment.name)
+        if origin is None:
+            origin = self._origins[environment.name] = Origin.of(environment.base_url)
+        return origin
+
+    def _injection(self, target: Target) -> _Injection:
+        environment, instance = target.environment, target.instance
+        key = (environment.name, instance.handle if instance else "")
+        found = self._injections.get(key)
+        if found is None or found.instance is not instance or found.environment is not environment:
+            secrets = [environment.user_secret.reveal(), environment.organization_secret.reveal()]
+            if instance:
+                secrets.append(instance.token.reveal())
+            masked = spellings([secret for secret in secrets if len(secret) >= _SHORTEST_MASKED])
+            found = self._injections[key] = _Injection(environment, instance, build(environment, instance), masked)
+        return found
+
+
+def _head(
+    request: Request, origin: Origin, injection: _Injection, conditions: Sequence[Pair] | None, exchange: Exchange, identity_coding: bool
+) -> bytes:
+    fields = upward(request.headers, conditions)
+    if identity_coding:
+        fields = [pair for pair in fields if pair[0].lower() not in ("accept-encoding", "range", "if-range")]
+    added = [("Authorization", injection.authorization), ("Via", VIA), ("X-Request-Id", exchange.request_id)]
+    added.append(("traceparent", exchange.traceparent))
+    body = request.body
+    if not isinstance(body, bytes):
+        added.append(("Transfer-Encoding", "chunked") if body.length is None else ("Content-Length", str(body.length)))
+    elif body or "content-length" in request.headers:
+        added.append(("Content-Length", str(len(body))))
+    elif "transfer-encoding" in request.headers:
+        added.append(("Content-Length", "0"))
+    return request_head(request.method, origin.path + request.target, origin.authority, fields, added)
+
+
+def _down(answer: Response, secrets: tuple[bytes, ...], *, keep_length: bool) -> Response:
+    headers, body = answer.headers, answer.body
+    if secrets and body != b"" and _is_text(headers):
+        body = mask(body, secrets) if isinstance(body, bytes) else Masked(body, secrets)
+    return Response(answer.status, downward(headers, secrets, keep_length=keep_length), body, answer.reason)
+
+
+def _is_text(headers: Headers) -> bool:
+    if "content-encoding" in headers and headers.get("content-encoding") != "identity":
+        return False
+    media = (headers.get("content-type") or "text/").lower()
+    return any(part in media for part in _TEXT)
