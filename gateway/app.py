@@ -133,7 +133,9 @@ async def running(config: Config, environments: Mapping[str, Environment], keys:
             Sender(client, limits, time.monotonic),
             Sealer(instances),
         )
-        await _start_following(stack, database, instances, caller_keys, telemetry.metrics, health)
+        following = _Following(database, instances, caller_keys, telemetry.metrics)
+        health.checks.append(following.degraded)
+        await stack.enter_async_context(following.running())
         listening = _listen_settings(config)
         listener = DataListener(pipeline, telemetry, listening, health.is_draining)
         operations = Operations(database, vault, config)
@@ -182,54 +184,61 @@ async def _listening(
         sweeper.cancel()
 
 
-async def _start_following(
-    stack: AsyncExitStack, database: Database, instances: Instances, keys: Keys, metrics: Metrics, health: Health
-) -> None:
-    """Notice what others write, tell when the database cannot be reached, keep the instance gauge, write when keys were used."""
-    changed = asyncio.Event()
+class _Following:
+    """What goes on beside the calls: noticing what others write, counting mappings, writing down when keys were used."""
 
-    def on_change() -> None:
-        instances.forget()
-        keys.forget()
-        changed.set()
+    def __init__(self, database: Database, instances: Instances, keys: Keys, metrics: Metrics) -> None:
+        self._database = database
+        self._instances = instances
+        self._keys = keys
+        self._metrics = metrics
+        self._changed = asyncio.Event()
+        self._reachable = True
 
-    async def count() -> None:
-        while True:
+    def degraded(self) -> str | None:
+        """A reason to be degraded, or None."""
+        return None if self._reachable else "the database cannot be reached"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self._metrics.set_instances(await self._instances.counts())
+        works = (follow(self._database, FOLLOW_S, self._on_change), self._count(), self._probe(), self._flush())
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(GatewayError):
-                metrics.set_instances(await instances.counts())
-            await changed.wait()
-            changed.clear()
+                await self._keys.flush()
 
-    reachable = True
+    def _on_change(self) -> None:
+        self._instances.forget()
+        self._keys.forget()
+        self._changed.set()
 
-    async def probe() -> None:
-        nonlocal reachable
+    async def _count(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            with contextlib.suppress(GatewayError):
+                self._metrics.set_instances(await self._instances.counts())
+
+    async def _probe(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             try:
-                await database.revision()
-                reachable = True
+                await self._database.revision()
+                self._reachable = True
             except GatewayError:
-                reachable = False
+                self._reachable = False
 
-    async def flush() -> None:
+    async def _flush(self) -> None:
         while True:
             await asyncio.sleep(_USED_FLUSH_S)
             with contextlib.suppress(GatewayError):
-                await keys.flush()
-
-    health.checks.append(lambda: None if reachable else "the database cannot be reached")
-    metrics.set_instances(await instances.counts())
-    tasks = [asyncio.create_task(work) for work in (follow(database, FOLLOW_S, on_change), count(), probe(), flush())]
-
-    async def end() -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(GatewayError):
-            await keys.flush()
-
-    stack.push_async_callback(end)
+                await self._keys.flush()
 
 
 def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:

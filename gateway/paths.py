@@ -98,10 +98,10 @@ def hub_of(path: str) -> str | None:
 _WORDS = frozenset(
     """accounts activities agents analytics api attachments audit-logs bulk calls campaigns cancel comments configuration contacts
     contents copy count custom-fields customers data definitions deliveries docs download enabled errors events executions export
-    fields files folders groups history hooks incidents instances keys leads line-items links lists me members metadata notes
-    oauth objects opportunities orders parameters payments products properties query resources revisions roles search segments
-    shipments statuses status steps subscriptions tags tasks timelogs token trace-logging transactions transformations upload
-    url users values versions workflows""".split()
+    fields files folders groups history hooks incidents instances keys leads line-items links lists me members metadata notes oauth
+    objects opportunities orders parameters payments products properties query resources revisions roles search segments shipments
+    statuses status steps subscriptions tags tasks timelogs token trace-logging transactions transformations upload url users values
+    versions workflows""".split()
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 

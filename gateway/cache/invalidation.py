@@ -15,6 +15,7 @@ A write counts as done unless it was refused (4xx): after a 5xx or a lost answer
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -37,6 +38,7 @@ class Touched(NamedTuple):
 EVERYTHING = Touched(frozenset(), frozenset({()}))
 
 
+@lru_cache(maxsize=4096)
 def segments(path: str) -> Segments:
     """The parts of a raw path, such that spellings of one resource agree: percent-decoded once, no empty parts, no ``;`` parameters,
     names (every other part, from the first) in lower case. An encoded slash stays inside of its part."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.authorization import Credentials, parse
 from gateway.callers import keys
 from gateway.callers.keys import CallerKey
 from gateway.errors import Unauthenticated
 from gateway.exchange import Headers
-from gateway.authorization import Credentials, parse
 
 
 class KeyStore(Protocol):

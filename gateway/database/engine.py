@@ -144,6 +144,8 @@ def upgrade(path: Path) -> str:
         with _translated(), engine.execution_options(**{_WRITES: True}).begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except StoreUnavailable as error:
+        raise UnusableDatabase(f"{path} could not be upgraded: {error.detail}") from error
     finally:
         engine.dispose()
     return VERSIONS[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, distinct, func, insert, select, tuple_, update
+from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.schema import instances
@@ -73,7 +73,7 @@ async def key_ids(connection: AsyncConnection) -> set[str]:
     """The ids of all master keys in use."""
     used: set[str] = set()
     for column in (instances.c.token_key_id, instances.c.event_signature_key_id):
-        used.update((await connection.execute(select(distinct(column)).where(column.is_not(None)))).scalars())
+        used.update((await connection.execute(select(column).where(column.is_not(None)).distinct())).scalars())
     return used
 
 

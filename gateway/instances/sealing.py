@@ -18,8 +18,8 @@ MAX_BYTES = 16 * 1024 * 1024
 
 _FAMILIES = ("/instances", "/users", "/organizations", "/authentication", "/accounts", "/customers")
 _SECRET_NAMES = frozenset(
-    """secret password usersecret organizationsecret user_secret organization_secret apisecret clientsecret privatekey
-    access_token refresh_token id_token accesstoken refreshtoken""".split()
+    """secret password usersecret organizationsecret user_secret organization_secret apisecret clientsecret privatekey access_token
+    refresh_token id_token accesstoken refreshtoken""".split()
 )
 _TOKEN_NAMES = frozenset({"token", "instancetoken", "elementtoken"})
 # Reserved configuration keys (API page 3.2): of oauth.* these hold secrets, while oauth.token.url and its like hold addresses.

@@ -38,9 +38,8 @@ _EITHER = frozenset({"accounts", "users"})  # hub data when a token comes along 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A call that may go on: its family, and the instance of its token where the family is hub data."""
+    """A call that may go on; ``instance`` is that of its token where it is after hub data."""
 
-    family: Family
     instance: Instance | None
 
     @property
@@ -84,7 +83,7 @@ def admit(sandbox: Sandbox, call: Call) -> Admitted:
         raise ApiError(403, "The element instance is disabled")
     if call.body is None:
         raise ApiError(429, "The request payload exceeds the maximum size of 8 MB")
-    return Admitted(family, instance)
+    return Admitted(instance)
 
 
 def _authenticate(sandbox: Sandbox, call: Call, needs: tuple[str, ...]) -> Instance | None:

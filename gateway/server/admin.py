@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -224,8 +225,9 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _spoken(error: GatewayError, request_id: str) -> web.Response:
     answer = problem(error, request_id)
-    assert isinstance(answer.body, bytes)
-    return web.Response(status=answer.status, body=answer.body, headers=[*answer.headers.pairs, ("X-Request-Id", request_id)])
+    return web.Response(
+        status=answer.status, body=cast("bytes", answer.body), headers=[*answer.headers.pairs, ("X-Request-Id", request_id)]
+    )
 
 
 def _authentication(callers: Callers) -> Middleware:

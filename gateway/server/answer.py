@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from gateway.errors import GatewayError
-from gateway.exchange import Exchange, Headers, Response, Stream
+from gateway.exchange import Exchange, Response, Stream
 from gateway.server.connection import CallerConnection
 from gateway.upstream.headers import VIA
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -35,8 +36,7 @@ class DataListener:
         return GuardedServer(self._handle, self._refuse, self._settings, _full_body)
 
     async def _handle(self, incoming: web.BaseRequest) -> Sent:
-        connection = incoming.protocol
-        assert isinstance(connection, CallerConnection)
+        connection = cast("CallerConnection", incoming.protocol)
         message = incoming._message
         if message.path == "/healthz":
             return await self._healthz(incoming, connection)
@@ -53,7 +53,7 @@ class DataListener:
             except GatewayError as error:
                 response = _spoken(error, exchange)
             except Exception as error:  # whatever it is, it is ours, and its text may hold anything
-                log.exception("call failed", error=type(error).__name__, exc_info=False, where=_where(error))
+                log.error("call failed", error=type(error).__name__, where=_where(error), request_id=exchange.request_id)
                 response = _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
             keep_alive = incoming.keep_alive and incoming.content.is_eof() and not self._draining()
             await answer.write(

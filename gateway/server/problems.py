@@ -1,4 +1,7 @@
-"""How an error is spoken over HTTP: ``application/problem+json`` that a Cloud Elements client can also read (contract 2.4). The one place."""
+"""How an error is spoken over HTTP: ``application/problem+json`` that a Cloud Elements client can also read (contract 2.4).
+
+The one place where that is decided.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from aiohttp import ClientPayloadError, ServerTimeoutError
 from aiohttp.streams import StreamReader
 
 from gateway.errors import GatewayError, Overloaded, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Body, Headers, Response
+from gateway.exchange import Body, Headers, Response, Stream
 from gateway.upstream.connection import Connection
 
 _FAMILY_HEAD_START_S = 0.25  # RFC 8305 §8, faults 59
@@ -128,9 +128,8 @@ class Client:
         connection.start_timeout()
         return Response(message.code, headers, down, reason)
 
-    async def _upload(self, connection: Connection, body: Body) -> None:
+    async def _upload(self, connection: Connection, body: Stream) -> None:
         """Write a streaming body, no faster than the upstream reads it. A failing ``body`` fails the call."""
-        assert not isinstance(body, bytes)
         chunked = body.length is None
         try:
             async for chunk in body:

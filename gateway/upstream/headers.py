@@ -62,9 +62,8 @@ def downward(headers: Headers, secrets: Sequence[bytes], *, keep_length: bool = 
     kept = []
     for pair in headers.pairs:
         name = pair[0].lower()
-        if name in _NOT_DOWN or name in named:
-            if not (keep_length and name == "content-length"):
-                continue
+        if (name in _NOT_DOWN or name in named) and not (keep_length and name == "content-length"):
+            continue
         kept.append(pair)
     text = "\n".join([value for _, value in kept])
     if mask_text(text, secrets) != text:

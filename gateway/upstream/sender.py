@@ -8,9 +8,9 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
+from gateway.authorization import build
 from gateway.errors import GatewayError, RateLimited, UpstreamUnreachable
 from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
-from gateway.authorization import build
 from gateway.limits.store import Verdict
 from gateway.upstream.client import Client, Origin, StaleConnection
 from gateway.upstream.headers import VIA, downward, request_head, upward

@@ -1,0 +1,40 @@
+# Everything a newcomer needs: each target does its own set-up.
+VENV ?= .venv
+PYTHON = $(VENV)/bin/python
+READY = $(VENV)/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+$(READY): requirements.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh $(VENV)
+
+demo: $(READY)  ## Run sandbox and gateway together, make calls, stay up to be tried
+	@$(PYTHON) -m gateway demo $(ARGS)
+
+test: $(READY)  ## Run the tests
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: $(READY)  ## Check style, types and import contracts
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check --quiet . || { echo "make format brings the files above into form"; exit 1; }
+	@$(PYTHON) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+format: $(READY)  ## Bring the files into form
+	@$(PYTHON) -m ruff check --fix --quiet . ; $(PYTHON) -m ruff format .
+
+bench: $(READY)  ## Compare with a bare aiohttp pass-through, and measure memory
+	@$(PYTHON) -m bench $(ARGS)
+
+lock: $(READY)  ## Lock the newest packages that pyproject.toml allows
+	@$(PYTHON) -m pip install --quiet pip-tools
+	@$(PYTHON) -m piptools compile --quiet --upgrade --extra test --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --strip-extras --no-header --no-annotate --allow-unsafe -o requirements.lock pyproject.toml
+
+clean:  ## Remove what the other targets made
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
