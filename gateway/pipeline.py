@@ -34,6 +34,7 @@ class Pipeline:
         exchange.caller = caller.key.id
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)
+        exchange.resource = target.resource
         exchange.phase = "cache"
         found = await self.cache.look_up(request, target, exchange)
         if isinstance(found, Fresh):

@@ -104,7 +104,7 @@ def never_stored(path: str, platform: bool) -> bool:
         return not {"instances", "oauth"}.isdisjoint(below[1:2])
     if first in ("formulas", "jobs"):
         return "executions" in below
-    return platform and first == "accounts" and "users" in below
+    return platform and first == "accounts" and not {"users", "instances"}.isdisjoint(below)
 
 
 def _compiled(glob: str) -> re.Pattern[str]:

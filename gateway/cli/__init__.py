@@ -6,7 +6,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import typer
@@ -31,10 +30,10 @@ class _Commands(TyperGroup):
     """Names and help come from the table; only the command that runs is imported."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [name for name, (module, _, _) in _COMMANDS.items() if find_spec(module)]
+        return list(_COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return TyperCommand(cmd_name, help=_COMMANDS[cmd_name][2]) if cmd_name in self.list_commands(ctx) else None
+        return TyperCommand(cmd_name, help=_COMMANDS[cmd_name][2]) if cmd_name in _COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)

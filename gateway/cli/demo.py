@@ -155,7 +155,7 @@ async def _show(gateway: Gateway, keys: _Keys, upstream: str) -> None:
     await _step("No key, no call.", "GET", data + contacts, {"Gateway-Customer": "acme"})
     initech = {"Authorization": f"Bearer {keys.service}", "Gateway-Customer": "initech", "Gateway-Element": "closeio"}
     for number in range(3):
-        await _call(f"{data}/elements/api-v2/contacts/{number}", initech)
+        await _call(f"{data}/elements/api-v2/contacts?page={number + 1}", initech)
     await _step("Close.io is limited to 3 calls in 10 s here; this is the fourth.", "GET", f"{data}/elements/api-v2/contacts", initech)
     metrics = await _call(f"{admin}/metrics", {})
     console.print("[bold cyan]What Prometheus sees:[/]")

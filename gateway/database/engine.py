@@ -17,7 +17,8 @@ from typing import Any
 
 import structlog
 from sqlalchemy import URL, event, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.database.schema import VERSIONS, revision
@@ -218,7 +219,7 @@ def _translated() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
         raise StoreUnavailable(f"the database failed ({_symbol(error)})", retry_after=1) from error
 
 

@@ -13,6 +13,9 @@ from gateway.database.schema import instances
 ORDER = ("environment", "customer", "element", "name")
 """Unique together; the order of every list."""
 
+KEY_ID = {"token": "token_key_id", "event_signature_key": "event_signature_key_id"}
+"""Beside each secret: the column that names its master key."""
+
 _order = tuple(instances.c[name] for name in ORDER)
 
 
@@ -72,7 +75,7 @@ async def counts(connection: AsyncConnection) -> Sequence[tuple[str, str, bool, 
 async def key_ids(connection: AsyncConnection) -> set[str]:
     """The ids of all master keys in use."""
     used: set[str] = set()
-    for column in (instances.c.token_key_id, instances.c.event_signature_key_id):
+    for column in (instances.c[name] for name in KEY_ID.values()):
         used.update((await connection.execute(select(column).where(column.is_not(None)).distinct())).scalars())
     return used
 

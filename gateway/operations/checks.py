@@ -40,7 +40,7 @@ async def verify_vault(database: Database, vault: Vault, *, every: bool = False)
 def _unreadable(row: RowMapping, vault: Vault, fields: Iterable[Field]) -> list[str]:
     problems = []
     for field in fields:
-        key_id = row[f"{field}_key_id"]
+        key_id = row[rows.KEY_ID[field]]
         if key_id is None or key_id not in vault.key_ids:
             continue
         try:

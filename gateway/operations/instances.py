@@ -140,9 +140,9 @@ def _token_columns(token: Secret, vault: Vault, identity: Identity) -> dict[str,
 
 def _sealed(secret: Secret | None, vault: Vault, identity: Identity, field: Field) -> dict[str, Any]:
     if secret is None:
-        return {field: None, f"{field}_key_id": None}
+        return {field: None, rows.KEY_ID[field]: None}
     sealed = vault.encrypt(secret, identity, field)
-    return {field: sealed.blob, f"{field}_key_id": sealed.key_id}
+    return {field: sealed.blob, rows.KEY_ID[field]: sealed.key_id}
 
 
 def _cursor(row: RowMapping) -> str:

@@ -13,7 +13,6 @@ from gateway.models import CreatedKey, KeyList, KeyRotation, NewKey, ShownKey
 from gateway.operations.base import Verbs, audit, moment, moment_or_none
 from gateway.secret import Secret
 
-
 # What does not exist is not repeated: a whole key may have been sent in the place of its id.
 _NOTHING = "no key has this id"
 
