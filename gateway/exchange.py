@@ -146,6 +146,8 @@ class Instance:
     name: str | None = None
     group: str | None = None
     disabled: bool = False
+    changed_at: float = 0.0
+    """When the mapping was last changed: what was cached before is not its answer any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ class Pipeline:
         sealed = must_seal(request.path)
         try:
             response = await self.upstream.send(request, target, found.conditions, exchange, identity_coding=sealed)
+            if sealed:
+                response = await self.sealer.seal(response, target.environment.name)
         except BaseException:
             if exchange.upstream_calls:
                 await self.cache.unanswered(request, target, exchange)
             raise
-        if sealed:
-            response = await self.sealer.seal(response, target.environment.name)
         return await self.cache.settle(request, target, found, response, exchange)

@@ -5,6 +5,8 @@ customer's token can only ever be given to callers whom the gateway let speak fo
 asks where a request carries Authorization. The path has no ``/hubs/{hub}``, because Cloud Elements does not look at it for an element
 call (API page 0.2 #2); for a platform call it does (``/hubs/{key}/elements``), so there it stays. The query counts byte for byte.
 ``Accept``, ``Elements-Version`` and ``Elements-As-Team-Member`` choose the answer's shape without a ``Vary`` (API page 2.5).
+A mapping that was changed, its token perhaps, begins anew: when it was changed is part of the key, so that a change made by another
+process needs no message to this one.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Key(NamedTuple):
     accept: str | None
     version: str | None
     member: str | None
+    changed_at: float
 
     @property
     def owner(self) -> Owner:
@@ -60,6 +63,7 @@ def key_of(request: Request, target: Target) -> Key:
         header("accept"),
         header("elements-version"),
         header("elements-as-team-member"),
+        instance.changed_at if instance else 0.0,
     )
 
 

@@ -181,7 +181,7 @@ class MemoryStore:
 
 def size_of(key: Key, depth: int, entries: tuple[Entry, ...]) -> int:
     """Octets that ``entries`` take in memory under ``key``, whose path has ``depth`` parts; rather too many than too few."""
-    size = KEY_BYTES + depth * SEGMENT_BYTES + 3 * len(key.path) + sum(len(part or "") for part in key)
+    size = KEY_BYTES + depth * SEGMENT_BYTES + 3 * len(key.path) + sum(len(part) for part in key if isinstance(part, str))
     for entry in entries:
         size += ENTRY_BYTES + len(entry.body) + sum(FIELD_BYTES + len(name) + len(value) for name, value in entry.fields)
         size += sum(FIELD_BYTES + len(value or "") for _, value in entry.varies)

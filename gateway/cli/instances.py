@@ -164,7 +164,7 @@ def _token(file: Path | None) -> str:
         return _text(file, "--token-file").strip()
     if not sys.stdin.isatty():
         raise typer.BadParameter("say where the token is: a file, or - for standard input", param_hint="--token-file")
-    return str(typer.prompt("Token", hide_input=True))
+    return str(typer.prompt("Token", hide_input=True, err=True))
 
 
 def _text(file: Path, hint: str) -> str:

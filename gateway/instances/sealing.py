@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.paths import begins_with, canonical
+from gateway.paths import canonical
 
 SEALED = "***"
 MAX_BYTES = 16 * 1024 * 1024
 
-_FAMILIES = ("/instances", "/users", "/organizations", "/authentication", "/accounts", "/customers")
+_FAMILIES = frozenset({"instances", "users", "organizations", "authentication"})
 _SECRET_NAMES = frozenset(
     """secret password usersecret organizationsecret user_secret organization_secret apisecret clientsecret privatekey access_token
     refresh_token id_token accesstoken refreshtoken""".split()
@@ -34,10 +34,13 @@ def must_seal(path: str) -> bool:
     path = canonical(path)
     if path.startswith("/hubs/"):
         path = "/" + path.removeprefix("/hubs/").partition("/")[2]
-    if begins_with(path, _FAMILIES):
-        return True
-    segments = path.split("/")
-    return segments[1] == "elements" and "instances" in segments[2:4]
+    segments = [segment.partition(".")[0] for segment in path.split("/")]  # /users.json is /users to a lenient server
+    below = segments[2:]
+    return (
+        segments[1] in _FAMILIES
+        or (segments[1] == "elements" and "instances" in below)
+        or (segments[1] == "accounts" and ("users" in below or "instances" in below))
+    )
 
 
 def tokens(document: Any) -> Iterator[str]:

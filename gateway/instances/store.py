@@ -123,6 +123,7 @@ class Instances:
             name=row["name"] or None,
             group=row["group"],
             disabled=row["disabled"],
+            changed_at=row["updated_at"],
         )
 
 

@@ -12,7 +12,8 @@ from gateway.server.connection import CallerConnection
 from gateway.upstream.headers import VIA
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_REPLACED = frozenset({"x-request-id"})
+# Ours stands for the upstream's id; cookies belong to the gateway's account, not to its callers (contract 2.3).
+_NOT_DOWN = frozenset({"x-request-id", "set-cookie", "set-cookie2"})
 
 
 class BrokenOff(Exception):
@@ -93,7 +94,7 @@ def _head(response: Response, exchange: Exchange, framing: str, keep_alive: bool
     dated = False
     for name, value in response.headers.pairs:
         lowered = name.lower()
-        if lowered in _REPLACED:
+        if lowered in _NOT_DOWN:
             continue
         dated = dated or lowered == "date"
         lines.append(f"{name}: {value}\r\n")

@@ -22,7 +22,7 @@ _NOT_UP = _HOP_BY_HOP | frozenset(
     """authorization x-api-key cookie cookie2 forwarded host content-length expect x-request-id traceparent x-real-ip
     x-http-method-override x-http-method x-method-override x-original-url x-rewrite-url""".split()
 )
-_NOT_DOWN = _HOP_BY_HOP | frozenset({"set-cookie", "set-cookie2", "content-length"})
+_NOT_DOWN = _HOP_BY_HOP | frozenset({"content-length"})
 _CONDITIONAL = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
 _NOT_UP_PREFIXES = ("gateway-", "gateway_", "x-forwarded-")
 
@@ -55,8 +55,8 @@ def request_head(method: str, target: str, host: str, fields: Sequence[Pair], ad
 def downward(headers: Headers, secrets: Sequence[bytes], *, keep_length: bool = False) -> Headers:
     """The upstream's end-to-end fields, with any injected secret in them masked.
 
-    Without Content-Length, as bodies state their own; ``keep_length`` keeps it where it describes a body that is not sent
-    (HEAD and 304, RFC 9110 §8.6).
+    Set-Cookie is still among them: the cache must see it, and the caller does not (``server/answer.py``). Content-Length is not, as
+    bodies state their own; ``keep_length`` keeps it where it describes a body that is not sent (HEAD and 304, RFC 9110 §8.6).
     """
     named = _named_in_connection(headers)
     kept = []
