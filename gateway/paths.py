@@ -7,7 +7,6 @@ decided on a canonical form, so that no spelling (``//``, ``%69nstances``, ``;x`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -19,6 +18,7 @@ _ADDRESSED = re.compile(
     r"(?:/e/(?P<environment>[^/?]+))?(?:/c/(?P<customer>[^/?]+)(?:/(?P<element>[^/?]+))?)?" + PREFIX + r"(?P<rest>(?:[/?].*)?)"
 )
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#@]+)(?P<rest>[/?].*)?", re.IGNORECASE)
+_CANONICAL = re.compile(r"(?:/[a-z0-9_-]+)+")
 _VISIBLE = re.compile(r"[!-~]+")
 _HUB = re.compile(r"/+hubs/+[^/]+(?P<rest>/+[^/].*)")
 _ENDS_SEGMENT = re.compile(r"[;?#\0\s]")
@@ -74,17 +74,29 @@ def _decoded(path: str) -> str:
     return path
 
 
-@lru_cache(maxsize=4096)
 def canonical(path: str) -> str:
     """``path`` as a lenient server would understand it: decoded, lower-case, single slashes, no parameters, no trailing slash."""
+    return path if _CANONICAL.fullmatch(path) else _canonical(path)
+
+
+def families(path: str) -> list[str]:
+    """The segments of the canonical ``path`` with any hub left out, without suffixes (``/users.json`` is ``/users`` to a lenient
+    server): what rules about kinds of resources go by. At least one, maybe empty."""
+    segments = canonical(path).split("/")[1:]
+    if segments[0] == "hubs" and len(segments) > 2:
+        del segments[:2]
+    return [segment.partition(".")[0] for segment in segments] if "." in path or "%" in path else segments
+
+
+@lru_cache(maxsize=4096)
+def _canonical(path: str) -> str:
     segments = (_ENDS_SEGMENT.split(segment, maxsplit=1)[0] for segment in re.split(r"[/\\]", _decoded(path)))
     return "/" + "/".join(segment.lower() for segment in segments if segment)
 
 
-@lru_cache(maxsize=4096)
 def without_hub(path: str) -> str:
     """The raw path with ``/hubs/{hub}`` left out: Cloud Elements does not look at it (API page 0.2 #2)."""
-    match = _HUB.fullmatch(path)
+    match = _HUB.fullmatch(path) if "hubs" in path else None
     return match["rest"] if match else path
 
 
@@ -119,8 +131,3 @@ def shape(path: str) -> str:
 
 def _is_word(segment: str, *, first: bool) -> bool:
     return bool(_WORD.fullmatch(segment)) if first else segment in _WORDS
-
-
-def begins_with(path: str, families: Iterable[str]) -> bool:
-    """Whether the canonical ``path`` is one of ``families`` or below it."""
-    return any(path == family or path.startswith(family + "/") for family in families)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from gateway.cache.invalidation import segments
 from gateway.exchange import Request
-from gateway.paths import canonical
+from gateway.paths import families
 
 # Live figures, secrets, jobs: first segments of the canonical path (API page 4.7, 3.6, 5).
 _NEVER = frozenset({"ping", "bulk", "usage", "metrics", "events", "storage", "instances", "users", "organizations", "authentication"})
@@ -84,16 +83,9 @@ def _has_body(request: Request) -> bool:
     return body.length != 0
 
 
-@lru_cache(maxsize=4096)
 def never_stored(path: str, platform: bool) -> bool:
-    """Whether answers at the raw ``path`` must not be kept, judged on its canonical form, so that no spelling gets around it.
-
-    A suffix counts as no difference: servers of that time gave ``/users.json`` what they gave ``/users``.
-    """
-    names = [name.partition(".")[0] for name in canonical(path).split("/")[1:]]
-    if names[0] == "hubs" and len(names) > 2:
-        names = names[2:]
-    first, below = names[0], names[1:]
+    """Whether answers at the raw ``path`` must not be kept, judged on its canonical form, so that no spelling gets around it."""
+    first, *below = families(path)
     if first in _NEVER or (platform and first in _NEVER_PLATFORM):
         return True
     if first == "files":

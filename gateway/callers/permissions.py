@@ -6,13 +6,13 @@ from fnmatch import fnmatchcase
 
 from gateway.callers.keys import CallerKey
 from gateway.errors import Forbidden
-from gateway.paths import begins_with, canonical
+from gateway.paths import families
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # With an Element token in the header Cloud Elements still serves these as the platform's own (API page 1.3): naming a customer
 # must not turn a key for one customer's data into a key to everybody's instances.
-_PLATFORM_EVEN_WITH_TOKEN = ("/organizations", "/authentication", "/customers")
+_PLATFORM_EVEN_WITH_TOKEN = frozenset({"organizations", "authentication"})
 _TOKEN_NAMES_INSTANCE = frozenset({"configuration", "docs", "enabled", "events", "objects", "transformations", "trace-logging"})
 
 
@@ -22,7 +22,7 @@ def require_environment(key: CallerKey, environment: str) -> None:
 
 
 def require_method(key: CallerKey, method: str) -> None:
-    if key.methods and "*" not in key.methods and method not in key.methods:
+    if "*" not in key.methods and method not in key.methods:
         raise Forbidden(f"this key is not for the method {method}")
 
 
@@ -52,17 +52,13 @@ def platform_scope(method: str) -> str:
 
 def is_platform_path(path: str) -> bool:
     """Whether Cloud Elements serves ``path`` as the platform's own even when an Element token comes with it."""
-    path = canonical(path)
-    hub, _, rest = path.removeprefix("/hubs/").partition("/")
-    if path.startswith("/hubs/") and hub and rest:
-        path = "/" + rest
-    segments = path.split("/")[1:]
-    if segments[0] == "instances":
-        return len(segments) == 1 or segments[1] not in _TOKEN_NAMES_INSTANCE
-    if segments[0] == "elements":
-        return len(segments) > 2 and segments[2] == "instances"
-    return begins_with(path, _PLATFORM_EVEN_WITH_TOKEN)
+    first, *below = families(path)
+    if first == "instances":
+        return not below or below[0] not in _TOKEN_NAMES_INSTANCE
+    if first == "elements":
+        return "instances" in below
+    return first in _PLATFORM_EVEN_WITH_TOKEN
 
 
 def _matches(name: str, globs: tuple[str, ...]) -> bool:
-    return any(glob == "*" or fnmatchcase(name, glob) for glob in globs)
+    return "*" in globs or any(fnmatchcase(name, glob) for glob in globs)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.paths import canonical
+from gateway.paths import families
 
 SEALED = "***"
 MAX_BYTES = 16 * 1024 * 1024
@@ -31,15 +31,11 @@ _SECRET_KEY = re.compile(
 
 def must_seal(path: str) -> bool:
     """Whether answers at the raw ``path`` may carry secrets, judged on its canonical form with any hub left out."""
-    path = canonical(path)
-    if path.startswith("/hubs/"):
-        path = "/" + path.removeprefix("/hubs/").partition("/")[2]
-    segments = [segment.partition(".")[0] for segment in path.split("/")]  # /users.json is /users to a lenient server
-    below = segments[2:]
+    first, *below = families(path)
     return (
-        segments[1] in _FAMILIES
-        or (segments[1] == "elements" and "instances" in below)
-        or (segments[1] == "accounts" and ("users" in below or "instances" in below))
+        first in _FAMILIES
+        or (first == "elements" and "instances" in below)
+        or (first == "accounts" and ("users" in below or "instances" in below))
     )
 
 

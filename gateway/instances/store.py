@@ -134,4 +134,4 @@ def identity_of(row: RowMapping) -> Identity:
 
 def _sayable(name: str) -> bool:
     """Whether a mapping could be called that; what could not is neither asked of the database nor remembered."""
-    return len(name) <= _LONGEST_NAME and not any("\ud800" <= character <= "\udfff" for character in name)
+    return len(name) <= _LONGEST_NAME and (name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name))

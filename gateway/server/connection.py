@@ -7,12 +7,14 @@ half a body for ever, logs header values on a parse error, and refuses a good re
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -56,8 +58,10 @@ class Sent:
         """Nothing is left to do."""
 
 
-Handler = Callable[[web.BaseRequest], Awaitable[Sent]]
-BadRequestHandler = Callable[["CallerConnection"], Awaitable[Sent]]
+Serve = Callable[["DataConnection", RawRequestMessage, StreamReader], Awaitable[bool]]
+"""Answers one request; whether the connection may be kept."""
+Refuse = Callable[["CallerConnection"], Awaitable[bool]]
+"""Answers a request that the parser did not take."""
 
 
 class CallerConnection(RequestHandler):
@@ -76,11 +80,14 @@ class CallerConnection(RequestHandler):
         "body_held",
     )
 
+    own_keep_alive = 1
+    """1: aiohttp closes idle connections; 0: ``sweep`` does."""
+
     def __init__(self, server: GuardedServer, loop: asyncio.AbstractEventLoop, settings: ListenSettings) -> None:
         super().__init__(
             server,
             loop=loop,
-            keepalive_timeout=settings.keep_alive_timeout,
+            keepalive_timeout=self.own_keep_alive * settings.keep_alive_timeout,
             access_log=cast("Any", None),
             max_line_size=settings.max_line_bytes,
             max_field_size=settings.max_line_bytes,
@@ -193,7 +200,7 @@ class CallerConnection(RequestHandler):
         """A request that the parser refuses. Its error quotes the request, keys and all: it goes nowhere."""
 
         async def refuse(request: web.BaseRequest) -> Sent:
-            return await cast("GuardedServer", self._manager).refuse(self)
+            return Sent(await cast("GuardedServer", self._manager).refuse(self))
 
         return refuse
 
@@ -210,20 +217,104 @@ class CallerConnection(RequestHandler):
         log.error("connection failed", error=type(kw.get("exc_info")).__name__)
 
 
-class GuardedServer(web.Server):
-    """Makes ``CallerConnection``s and enforces their time-outs."""
+class DataConnection(CallerConnection):
+    """A connection that calls go through: each is served in the connection's own task, without the objects that only
+    ``web.Application`` needs."""
 
-    def __init__(self, handler: Handler, refuse: BadRequestHandler, settings: ListenSettings, full_body: Callable[[], bytes]) -> None:
-        super().__init__(cast("Any", handler), handler_cancellation=True)
+    __slots__ = ("_idle_since",)
+    own_keep_alive = 0
+
+    async def start(self) -> None:
+        """Serve one request after the other until the connection ends."""
+        server = cast("GuardedServer", self._manager)
+        while not self._force_close:
+            if not self._messages:
+                self._idle_since = self._loop.time()
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            message, payload = self._messages.popleft()
+            if self._parser is not None:
+                self._parser.message_consumed()
+            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                self._resume_reading_if_drained()
+            if not await self._answered(server, message, payload):
+                break
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _answered(self, server: GuardedServer, message: Any, payload: StreamReader) -> bool:
+        """Serve one request; whether the connection may be kept."""
+        self._request_in_progress = True
+        try:
+            if isinstance(message, RawRequestMessage):
+                keep = await server.serve(self, message, payload)
+            else:
+                keep = await server.refuse(self)
+            if not payload.is_eof():
+                # Closing on octets that were not read resets the connection, and with it the answer (RFC 9112 §9.6).
+                await self._linger(payload)
+                return False
+            return keep and not self._upgraded
+        except ConnectionError:
+            return False
+        except asyncio.CancelledError:
+            self.force_close()
+            raise
+        except Exception as error:
+            self.log_exception("unexpected", exc_info=error)
+            self.abort()
+            return False
+        finally:
+            self._request_in_progress = False
+
+    async def _linger(self, payload: StreamReader) -> None:
+        if self.body_held:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self._lingering_time):
+                while not payload.is_eof():
+                    await payload.readany()
+
+    def sweep(self, now: float) -> None:
+        """Also close what has been idle for too long."""
+        super().sweep(now)
+        if self._waiter is not None and not self._head_since and now - self._idle_since > self._settings.keep_alive_timeout:
+            self.force_close()
+
+
+class GuardedServer(web.Server):
+    """Makes connections and enforces their time-outs: ``DataConnection``s with ``serve``, or ``CallerConnection``s for a
+    ``web.Application``."""
+
+    def __init__(self, serve: Serve, refuse: Refuse, settings: ListenSettings, full_body: Callable[[], bytes]) -> None:
+        super().__init__(cast("Any", serve), handler_cancellation=True)
+        self.serve = serve
         self.refuse = refuse
+        self.app: web.Application | None = None
         self.full_body = full_body
         self.refused = 0
         self._settings = settings
         shortest = min(settings.header_timeout, settings.body_timeout, settings.write_timeout)
         self._pause_s = min(1.0, max(0.02, shortest / 8))
 
+    async def carry(self, app: web.Application) -> None:
+        """Serve ``app`` behind this server's guarded connections."""
+        app._set_loop(asyncio.get_running_loop())
+        app.on_startup.freeze()
+        await app.startup()
+        app.freeze()
+        self.request_handler = cast("Any", app._handle)
+        self.request_factory = app._make_request
+        self.app = app
+
     def __call__(self) -> RequestHandler:
-        return CallerConnection(self, self._loop, self._settings)
+        kind = DataConnection if self.app is None else CallerConnection
+        return kind(self, self._loop, self._settings)
 
     async def sweep(self) -> None:
         """Enforce the time-outs of every connection until cancelled."""

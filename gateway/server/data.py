@@ -6,16 +6,16 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from typing import cast
 
 import structlog
-from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 
 from gateway.errors import BadRequest, GatewayError, Internal, Overloaded
 from gateway.exchange import Exchange, Headers, Request, Response
 from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
-from gateway.server.connection import CallerConnection, GuardedServer, ListenSettings, Sent
+from gateway.server.connection import CallerConnection, DataConnection, GuardedServer, ListenSettings
 from gateway.server.problems import document, problem
 from gateway.telemetry import Telemetry
 
@@ -33,13 +33,12 @@ class DataListener:
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
-        return GuardedServer(self._handle, self._refuse, self._settings, _full_body)
+        return GuardedServer(self._serve, self._refuse, self._settings, _full_body)
 
-    async def _handle(self, incoming: web.BaseRequest) -> Sent:
-        connection = cast("CallerConnection", incoming.protocol)
-        message = incoming._message
+    async def _serve(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """Answer one request; whether the connection may be kept."""
         if message.path == "/healthz":
-            return await self._healthz(incoming, connection)
+            return await self._healthz(connection, message, payload)
         started = time.monotonic()
         headers = intake.headers_of(message)
         exchange = intake.begin(message, headers, started)
@@ -47,7 +46,7 @@ class DataListener:
         request: Request | None = None
         try:
             try:
-                request = intake.read(incoming, connection, headers, self._settings.max_body_bytes)
+                request = intake.read(message, payload, connection, headers, self._settings.max_body_bytes)
                 response = await self._pipeline.handle(request, exchange)
                 exchange.status = response.status
             except GatewayError as error:
@@ -55,7 +54,7 @@ class DataListener:
             except Exception as error:  # whatever it is, it is ours, and its text may hold anything
                 log.error("call failed", error=type(error).__name__, where=_where(error), request_id=exchange.request_id)
                 response = _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
-            keep_alive = incoming.keep_alive and incoming.content.is_eof() and not self._draining()
+            keep_alive = not message.should_close and payload.is_eof() and not self._draining()
             await answer.write(
                 connection,
                 response,
@@ -65,10 +64,10 @@ class DataListener:
                 keep_alive=keep_alive,
                 now=time.monotonic(),
             )
-            return Sent(keep_alive and not _close_delimited(response, message.version < (1, 1)))
+            return keep_alive and not _close_delimited(response, message.version < (1, 1))
         except answer.BrokenOff as broken:
             exchange.outcome = f"broken-off:{broken.error.slug}"
-            return Sent(keep_alive=False)
+            return False
         except (asyncio.CancelledError, ConnectionError):
             exchange.outcome = "caller-left"
             exchange.status = exchange.status or 499
@@ -78,7 +77,7 @@ class DataListener:
             exchange.total_seconds = time.monotonic() - started
             self._telemetry.record(exchange)
 
-    async def _refuse(self, connection: CallerConnection) -> Sent:
+    async def _refuse(self, connection: CallerConnection) -> bool:
         """A request that the parser did not take: 400, and the connection ends, since nobody knows where the next one begins."""
         now = time.monotonic()
         exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time(), phase="parse")
@@ -86,21 +85,19 @@ class DataListener:
         try:
             response = _spoken(BadRequest("the request is not proper HTTP/1.1"), exchange)
             await answer.write(connection, response, exchange, method="", http_1_0=False, keep_alive=False, now=now)
-            return Sent(keep_alive=False)
+            return False
         finally:
             exchange.total_seconds = time.monotonic() - now
             self._telemetry.record(exchange)
 
-    async def _healthz(self, incoming: web.BaseRequest, connection: CallerConnection) -> Sent:
+    async def _healthz(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
-        keep_alive = incoming.keep_alive and incoming.content.is_eof()
-        exchange = Exchange(intake.new_id(), incoming.method, "/healthz", time.monotonic(), time.time())
+        keep = not message.should_close and payload.is_eof()
+        exchange = Exchange(intake.new_id(), message.method, "/healthz", time.monotonic(), time.time())
         response = Response(200, Headers([("Content-Type", "application/json")]), b'{"status":"ok"}')
-        http_1_0 = incoming.version < (1, 1)
-        await answer.write(
-            connection, response, exchange, method=incoming.method, http_1_0=http_1_0, keep_alive=keep_alive, now=exchange.started
-        )
-        return Sent(keep_alive)
+        old = message.version < (1, 1)
+        await answer.write(connection, response, exchange, method=message.method, http_1_0=old, keep_alive=keep, now=exchange.started)
+        return keep
 
 
 def _spoken(error: GatewayError, exchange: Exchange) -> Response:

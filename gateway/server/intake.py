@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import AsyncIterator
 
-from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestPayloadError
@@ -22,6 +21,7 @@ _SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-typ
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::\d{0,5})?")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_NOT_ZERO = 1 << 64 | 1  # neither a trace nor a span is numbered zero
 _KEY = re.compile(r"gwk_[A-Za-z0-9_]+")
 
 
@@ -41,23 +41,23 @@ def begin(message: RawRequestMessage, headers: Headers, started: float) -> Excha
         request_id = new_id()
     traceparent = headers.get("traceparent")
     if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
-        traceparent = f"00-{random.getrandbits(127) + 1:032x}-{random.getrandbits(63) + 1:016x}-00"
+        drawn = f"{random.getrandbits(192) | _NOT_ZERO:048x}"
+        traceparent = f"00-{drawn[:32]}-{drawn[32:]}-00"
     path = message.path.partition("?")[0].encode("ascii", "replace").decode()
     if "gwk_" in path:
         path = _KEY.sub("gwk_…", path)
     return Exchange(request_id, message.method, path[:2048], started, time.time(), traceparent)
 
 
-def read(incoming: web.BaseRequest, connection: CallerConnection, headers: Headers, max_body: int) -> Request:
+def read(message: RawRequestMessage, payload: StreamReader, connection: CallerConnection, headers: Headers, max_body: int) -> Request:
     """The request, or ``BadRequest``, ``MethodNotAllowed``, ``NotFound``, ``BodyTooLarge``."""
-    message = incoming._message
     _check_fields(message, headers)
     target = origin_form(message.path)
     if message.method in ("TRACE", "CONNECT"):
         # TRACE would show the caller the credential that we inject (threats 5).
         raise MethodNotAllowed(f"{message.method} is not passed on")
     prefix, rest = split_prefix(target)
-    return Request(message.method, rest, headers, _body(incoming, connection, headers, max_body), prefix)
+    return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix)
 
 
 def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
@@ -82,8 +82,7 @@ def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
         raise BadRequest("the only expectation that can be met is 100-continue")
 
 
-def _body(incoming: web.BaseRequest, connection: CallerConnection, headers: Headers, max_body: int) -> Body:
-    payload = incoming.content
+def _body(message: RawRequestMessage, payload: StreamReader, connection: CallerConnection, headers: Headers, max_body: int) -> Body:
     length = int(headers.get("content-length") or 0) if "transfer-encoding" not in headers else None
     if length is not None and length > max_body:
         raise BodyTooLarge(f"the body has {length} octets, at most {max_body} are taken")
@@ -91,7 +90,7 @@ def _body(incoming: web.BaseRequest, connection: CallerConnection, headers: Head
         return b""
     if payload.is_eof() and payload.exception() is None and payload.total_bytes <= max_body:
         return payload.read_nowait(-1)
-    expects = "expect" in headers and incoming.version == (1, 1)
+    expects = "expect" in headers and message.version == (1, 1)
     connection.body_held = expects
     return CallerBody(payload, connection, length, max_body, expects)
 

@@ -6,11 +6,12 @@ cannot be written is dropped and counted.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _text
+from typing import TextIO
 
 from gateway.exchange import Exchange
 
@@ -60,29 +61,27 @@ class AccessLog:
 
 
 def line(exchange: Exchange) -> str:
-    """The line of one call, newline included. Durations are in milliseconds; the path stands without its query."""
-    entry: dict[str, Any] = {
-        "time": datetime.fromtimestamp(exchange.time, UTC).isoformat(timespec="milliseconds"),
-        "request_id": exchange.request_id,
-        "caller": exchange.caller,
-        "environment": exchange.environment,
-        "customer": exchange.customer,
-        "element": exchange.element,
-        "instance": exchange.handle,
-        "method": exchange.method,
-        "path": exchange.path,
-        "status": exchange.status,
-        "outcome": exchange.outcome,
-        "phase": exchange.phase,
-        "cache": exchange.cache,
-        "ms": round(exchange.total_seconds * 1000, 3),
-        "upstream_ms": round(exchange.upstream_seconds * 1000, 3),
-        "bytes_up": exchange.bytes_up,
-        "bytes_down": exchange.bytes_down,
-    }
+    """The line of one call, newline included. Durations are in milliseconds; the path stands without its query.
+
+    Written out by hand: this is made for every call, and ``json.dumps`` of a dictionary costs three times as much.
+    """
+    more = ""
     if exchange.upstream_status:
-        entry["upstream_status"] = exchange.upstream_status
-        entry["elements_request_id"] = exchange.elements_request_id
+        more = f', "upstream_status": {exchange.upstream_status}, "elements_request_id": {_text(exchange.elements_request_id)}'
     if exchange.problem:
-        entry["problem"] = exchange.problem
-    return json.dumps(entry) + "\n"
+        more += f', "problem": {_text(exchange.problem)}'
+    second, fraction = divmod(exchange.time, 1)
+    return (
+        f'{{"time": "{_second(int(second))}.{int(fraction * 1000):03d}Z", "request_id": {_text(exchange.request_id)}, '
+        f'"caller": {_text(exchange.caller)}, "environment": {_text(exchange.environment)}, "customer": {_text(exchange.customer)}, '
+        f'"element": {_text(exchange.element)}, "instance": {_text(exchange.handle)}, "method": {_text(exchange.method)}, '
+        f'"path": {_text(exchange.path)}, "status": {exchange.status}, "outcome": {_text(exchange.outcome)}, '
+        f'"phase": {_text(exchange.phase)}, "cache": {_text(exchange.cache)}, "ms": {exchange.total_seconds * 1000:.3f}, '
+        f'"upstream_ms": {exchange.upstream_seconds * 1000:.3f}, "bytes_up": {exchange.bytes_up}, '
+        f'"bytes_down": {exchange.bytes_down}{more}}}\n'
+    )
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -60,7 +60,9 @@ class Origin:
 @dataclass(slots=True)
 class _Pool:
     idle: deque[Connection] = field(default_factory=deque)
+    all: set[Connection] = field(default_factory=set)
     open: int = 0
+    """Connections, and those being made."""
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
 
@@ -71,12 +73,13 @@ class Client:
         self._settings = settings
         self._pools: dict[Origin, _Pool] = {}
         self._tls: ssl.SSLContext | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
 
     async def __aenter__(self) -> Client:
         # Read before the first call: loading the authorities takes milliseconds.
         self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=self._settings.ca_file)
+        self._sweeper = asyncio.create_task(self._sweep())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -98,7 +101,7 @@ class Client:
         upload: asyncio.Task[None] | None = None
         try:
             connection.ask(head_only=head_only)
-            connection.expect_within(self._settings.response_timeout)
+            connection.deadline = asyncio.get_running_loop().time() + self._settings.response_timeout
             transport = connection.transport
             if transport is None:
                 raise StaleConnection("a kept connection was closed")
@@ -139,7 +142,7 @@ class Client:
                 transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n") if chunked else (chunk,))
                 if connection.writing_paused:
                     await connection._drain_helper()
-                connection.expect_within(self._settings.response_timeout)
+                connection.deadline = asyncio.get_running_loop().time() + self._settings.response_timeout
             if chunked and connection.transport is not None:
                 connection.transport.write(b"0\r\n\r\n")
         except OSError:
@@ -162,10 +165,12 @@ class Client:
             return await self._connection(origin, fresh)
         pool.open += 1
         try:
-            return await self._connect(origin, pool)
+            connection = await self._connect(origin, pool)
         except BaseException:
-            _lost(pool)
+            _free(pool)
             raise
+        pool.all.add(connection)
+        return connection
 
     async def _wait_for_place(self, pool: _Pool) -> None:
         place = asyncio.get_running_loop().create_future()
@@ -185,7 +190,7 @@ class Client:
                 addresses = await loop.getaddrinfo(origin.host, origin.port, type=1)
                 sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_FAMILY_HEAD_START_S, loop=loop)
                 _, connection = await loop.create_connection(
-                    lambda: Connection(loop, lambda _: _lost(pool)),
+                    lambda: Connection(loop, lambda lost: _lost(pool, lost)),
                     sock=sock,
                     ssl=self._tls if origin.secure else None,
                     server_hostname=origin.host if origin.secure else None,
@@ -196,6 +201,8 @@ class Client:
             raise UpstreamUnreachable("no trusted TLS connection came about") from None
         except OSError as error:
             raise UpstreamUnreachable(f"no connection came about ({type(error).__name__})") from None
+        if not connection.is_connected():
+            raise UpstreamUnreachable("the connection ended at once")
         return connection
 
     def _give_back(self, origin: Origin, connection: Connection) -> None:
@@ -207,19 +214,20 @@ class Client:
         pool = self._pools[origin]
         pool.idle.append(connection)
         _wake(pool)
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(self._settings.keep_alive, self._sweep)
 
-    def _sweep(self) -> None:
-        """Close connections that have been idle for long: an upstream closes them too, and ours must be first (faults 10)."""
+    async def _sweep(self) -> None:
+        """Fail overdue calls, and close connections that have been idle for long: an upstream closes them too, and ours must be
+        first (faults 10). One look a few times within the shortest time-out costs less than a timer for each call."""
         loop = asyncio.get_running_loop()
-        oldest = loop.time() - self._settings.keep_alive
-        kept = False
-        for pool in self._pools.values():
-            while pool.idle and (pool.idle[0].idle_since <= oldest or not pool.idle[0].is_connected()):
-                pool.idle.popleft().close()
-            kept = kept or bool(pool.idle)
-        self._sweeper = loop.call_later(max(self._settings.keep_alive / 4, 0.05), self._sweep) if kept else None
+        pause_s = max(0.02, min(1.0, min(self._settings.response_timeout, self._settings.keep_alive or 1.0) / 8))
+        while True:
+            await asyncio.sleep(pause_s)
+            now = loop.time()
+            for pool in self._pools.values():
+                while pool.idle and (pool.idle[0].idle_since <= now - self._settings.keep_alive or not pool.idle[0].is_connected()):
+                    pool.idle.popleft().close()
+                for connection in tuple(pool.all):
+                    connection.sweep(now)
 
 
 class _Download:
@@ -294,7 +302,13 @@ def _stop(task: asyncio.Task[None] | None) -> None:
         task.cancel()
 
 
-def _lost(pool: _Pool) -> None:
+def _lost(pool: _Pool, connection: Connection) -> None:
+    if connection in pool.all:
+        pool.all.remove(connection)
+        _free(pool)
+
+
+def _free(pool: _Pool) -> None:
     pool.open -= 1
     _wake(pool)
 

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
@@ -39,7 +40,8 @@ class Connection(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
         super().__init__(loop)
         self._on_lost = on_lost
-        self._deadline: asyncio.TimerHandle | None = None
+        self.deadline = inf
+        """When, on the loop's clock, the head of an answer must be here; ``Client`` looks after it."""
         self._interim = 0
         self._state = State.IDLE
         self.heard = False  # whether any octet of an answer has come
@@ -63,7 +65,7 @@ class Connection(ResponseHandler):
     async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
         """The head and body of the final answer.
 
-        Raises ``UpstreamProtocolError``, ``UpstreamTimeout`` (after ``expect_within``), ``UpstreamUnreachable`` where the
+        Raises ``UpstreamProtocolError``, ``UpstreamTimeout`` (past ``deadline``), ``UpstreamUnreachable`` where the
         connection ended without one, and whatever ``fail`` was told.
         """
         try:
@@ -73,20 +75,18 @@ class Connection(ResponseHandler):
         except OSError:
             raise self._lost() from None
         finally:
-            self.expect_within(None)
+            self.deadline = inf
 
     def _lost(self) -> UpstreamProtocolError | UpstreamUnreachable:
         if self.heard:
             return UpstreamProtocolError("the connection ended inside the head of the answer")
         return UpstreamUnreachable("the connection ended before an answer")
 
-    def expect_within(self, seconds: float | None) -> None:
-        """Fail with ``UpstreamTimeout`` unless called again within ``seconds``; None: no longer."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        if seconds is not None and self._state is State.HEAD:
-            self._deadline = self._loop.call_later(seconds, self.fail, UpstreamTimeout("no answer came in time"))
+    def sweep(self, now: float) -> None:
+        """Fail with ``UpstreamTimeout`` where the head of an answer is overdue."""
+        if now >= self.deadline and self._state is State.HEAD:
+            self.deadline = inf
+            self.fail(UpstreamTimeout("no answer came in time"))
 
     def fail(self, error: BaseException) -> None:
         """End the connection; who waits for the answer gets ``error``."""
@@ -145,7 +145,7 @@ class Connection(ResponseHandler):
         if exc is not None and payload is not None and not payload.is_eof():
             # A reset is no proper end, not even of a body that lasts until the connection closes.
             payload.set_exception(UpstreamUnreachable("the connection was reset inside the body"))
-        self.expect_within(None)
+        self.deadline = inf
         super().connection_lost(exc)
         self._on_lost(self)
 
