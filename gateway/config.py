@@ -13,6 +13,8 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv6Address
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -24,7 +26,7 @@ from gateway.exchange import Environment
 from gateway.limits.quota import parse_quota
 from gateway.secret import Secret
 
-_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_UNITS_S = {"": 1, "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _UNITS_B = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -43,9 +45,9 @@ class ConfigError(Exception):
 
 def parse_duration(value: object) -> float:
     """Seconds from ``"60s"``, ``"500ms"``, ``"10m"``, ``"1h"``, ``"90d"`` or a number of seconds."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 and isfinite(value):
         return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)", value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|)", value.strip()) if isinstance(value, str) else None
     if not match:
         raise ValueError('a duration such as "500ms", "60s", "10m", "1h" or "90d"')
     return float(match[1]) * _UNITS_S[match[2]]
@@ -70,10 +72,21 @@ def parse_address(value: object) -> tuple[str, int]:
 
 
 def _base_url(value: object) -> str:
-    pattern = r"https?://[A-Za-z0-9._\-\[\]:]+(/[!-~]*)?"
-    if not isinstance(value, str) or not re.fullmatch(pattern, value) or set(value) & set("?#@"):
-        raise ValueError('a URL such as "https://api.cloud-elements.com/elements/api-v2", no user, query or fragment')
+    problem = 'a URL such as "https://api.cloud-elements.com/elements/api-v2", no user, query or fragment'
+    match = _BASE_URL.fullmatch(value) if isinstance(value, str) else None
+    if not match or not isinstance(value, str) or int(match["port"] or 1) not in range(1, 65536) or ".." in match["host"]:
+        raise ValueError(problem)
+    if match["host"].startswith("["):
+        try:
+            IPv6Address(match["host"][1:-1])
+        except ValueError:
+            raise ValueError(problem) from None
     return value.rstrip("/")
+
+
+_BASE_URL = re.compile(
+    r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?(?:/[!\"$-+\--/0-9:;<=>A-Z\[-~]*)?"
+)
 
 
 def _quota(value: object) -> str:
@@ -145,8 +158,8 @@ class EnvironmentConfig(_Section):
     """One Cloud Elements account."""
 
     base_url: BaseUrl = Field(description="Up to and with `/elements/api-v2`")
-    user_secret: str = Field(description="`env:NAME` or `file:PATH`")
-    organization_secret: str = Field(description="`env:NAME` or `file:PATH`")
+    user_secret: str = Field(repr=False, description="`env:NAME` or `file:PATH`")
+    organization_secret: str = Field(repr=False, description="`env:NAME` or `file:PATH`")
     allow_plain_secrets: bool = Field(default=False, description="Let the two secrets stand here literally")
 
 
@@ -259,8 +272,8 @@ def load_for_serving(
         raise ConfigError(problems)
     environments, found = _environments(config, environ)
     keys, missing = _master_keys(config, environ)
-    problems += found + missing
-    if not config.environments:
+    problems += found + [problem for problem in missing if not any(known.startswith("vault") for known in problems)]
+    if not config.environments and not any(known.startswith("environments") for known in problems):
         problems.append(Problem("environments: found none, expected at least one [environments.NAME]"))
     if problems:
         raise ConfigError(problems)
@@ -301,16 +314,31 @@ def _load(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, list[P
         return None, [Problem(f"{path}: found text that is not TOML ({error}), expected TOML")]
     problems = _override(raw, environ)
     _merge_presets(raw)
-    try:
-        config = Config.model_validate(raw)
-    except ValidationError as error:
-        return None, problems + [_mistake(item, raw) for item in error.errors(include_url=False)]
+    config, mistakes = _validated(raw)
+    problems += mistakes
     object.__setattr__(config, "folder", path.resolve().parent)
     default = config.default_environment
-    if default is not None and default not in config.environments:
+    if default is not None and default not in raw.get("environments", {}):
         known = ", ".join(sorted(config.environments)) or "none is configured"
         problems.append(Problem(f"default_environment: found {default!r}, expected a configured environment ({known})"))
     return config, problems
+
+
+def _validated(raw: dict[str, Any]) -> tuple[Config, list[Problem]]:
+    """The configuration, and its mistakes: where there are any, what is wrong is left out, so that the rest can be looked at too."""
+    try:
+        return Config.model_validate(raw), []
+    except ValidationError as error:
+        items = error.errors(include_url=False)
+    problems = [_mistake(item) for item in items]
+    rest = dict(raw)
+    for first, *more in {tuple(str(part) for part in item["loc"][:2]) for item in items}:
+        inner = rest.get(first)
+        if first in ("environments", "elements") and more and isinstance(inner, dict):
+            rest[first] = {name: value for name, value in inner.items() if name != more[0]}
+        else:
+            rest.pop(first, None)
+    return Config.model_validate(rest), problems
 
 
 def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> list[Problem]:
@@ -335,7 +363,8 @@ def _spelled(place: Mapping[str, Any], name: str) -> str:
 
 
 def _value(text: str) -> Any:
-    if text[:1] in "[{" or text in ("true", "false") or re.fullmatch(r"-?\d+", text):
+    """Lists and tables are given as JSON; all else is text, from which the field makes what it wants."""
+    if text[:1] in ("[", "{"):
         try:
             return json.loads(text)
         except ValueError:
@@ -360,7 +389,7 @@ def _merge_presets(raw: dict[str, Any]) -> None:
     raw["elements"] = merged
 
 
-def _mistake(item: Any, raw: dict[str, Any]) -> Problem:
+def _mistake(item: Any) -> Problem:
     where = ".".join(str(part) for part in item["loc"] if part != "[key]")
     kind = item["type"]
     if kind == "extra_forbidden":
@@ -372,11 +401,14 @@ def _mistake(item: Any, raw: dict[str, Any]) -> Problem:
 
 
 def _shown(where: str, value: object) -> str:
-    """A value in an error, unless it may be secret."""
-    if any(word in where for word in ("secret", "vault", "database", "token")):
-        return "a value of the wrong form" if isinstance(value, str) else type(value).__name__
+    """A value in an error, where no secret can have been written by mistake; elsewhere its kind."""
+    if where.partition(".")[0] not in _HARMLESS:
+        return "a value of another form" if isinstance(value, str) else f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+_HARMLESS = frozenset({"listen", "elements", "cache", "upstream", "log_level", "access_log", "cors", "default_environment"})
 
 
 def _secret(reference: str, where: str, plain: bool, config: Config, environ: Mapping[str, str]) -> Secret | Problem:

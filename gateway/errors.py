@@ -28,7 +28,7 @@ class GatewayError(Exception):
 
     @property
     def title(self) -> str:
-        return (type(self).__doc__ or "").strip().splitlines()[0]
+        return (type(self).__doc__ or self.slug).strip().splitlines()[0]
 
 
 class Internal(GatewayError):

@@ -95,10 +95,10 @@ class Request:
     """
 
     method: str
-    target: str
+    target: str = field(repr=False)
     headers: Headers
-    body: Body = b""
-    prefix: tuple[str | None, str | None, str | None] = (None, None, None)
+    body: Body = field(default=b"", repr=False)
+    prefix: tuple[str | None, str | None, str | None] = field(default=(None, None, None), repr=False)
 
     @property
     def path(self) -> str:
@@ -118,8 +118,8 @@ class Response:
 
     status: int
     headers: Headers
-    body: Body = b""
-    reason: str = ""
+    body: Body = field(default=b"", repr=False)
+    reason: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Exchange:
     element: str = ""
     handle: str = ""
     caller: str = ""  # the key's id
-    resource: str = ""  # path shape, bounded
+    resource: str = ""  # the path's shape
     cache: CacheResult = "bypass"
     cache_status: str = ""  # the Cache-Status member, RFC 9211
     rate_limit: tuple[Pair, ...] = ()  # RateLimit and RateLimit-Policy

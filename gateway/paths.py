@@ -20,8 +20,14 @@ _ADDRESSED = re.compile(
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#@]+)(?P<rest>[/?].*)?", re.IGNORECASE)
 _CANONICAL = re.compile(r"(?:/[a-z0-9_-]+)+")
 _VISIBLE = re.compile(r"[!-~]+")
+# Spellings of ASCII that no standard allows and some servers decode: overlong UTF-8, and %u002e.
+_OVERLONG = re.compile("[\xc0\xc1][\x80-\xbf]|\xe0[\x80\x81][\x80-\xbf]|\xf0\x80[\x80\x81][\x80-\xbf]")
+_WIDE = re.compile(r"%u00([0-7][0-9A-Fa-f])", re.IGNORECASE)
 _HUB = re.compile(r"/+hubs/+[^/]+(?P<rest>/+[^/].*)")
 _ENDS_SEGMENT = re.compile(r"[;?#\0\s]")
+
+_PLAIN = PREFIX + "/"
+_NOBODY = (None, None, None)
 
 Address = tuple[str | None, str | None, str | None]
 
@@ -41,13 +47,14 @@ def origin_form(target: str) -> str:
     return target
 
 
-@lru_cache(maxsize=4096)
 def split_prefix(target: str) -> tuple[Address, str]:
     """((environment, customer, element), what stands behind ``/elements/api-v2``) of a data listener's target (contract 2.2).
 
     Raises ``NotFound`` outside of ``/elements/api-v2``, ``BadRequest`` for a path that would leave it.
     """
     refuse_dot_segments(target.partition("?")[0])
+    if target.startswith(_PLAIN):
+        return _NOBODY, target[len(PREFIX) :]
     match = _ADDRESSED.fullmatch(target)
     if not match:
         raise NotFound(f"calls go to {PREFIX}/…")
@@ -65,9 +72,16 @@ def refuse_dot_segments(path: str) -> None:
             raise BadRequest("the path holds a dot segment")
 
 
+def _shortest(match: re.Match[str]) -> str:
+    code = 0
+    for octet in match[0]:
+        code = code << 6 | (ord(octet) & 0x3F)
+    return chr(code & 0x7F)
+
+
 def _decoded(path: str) -> str:
     for _ in range(4):
-        decoded = unquote(path, "latin-1")
+        decoded = _OVERLONG.sub(_shortest, unquote(_WIDE.sub(r"%\1", path), "latin-1"))
         if decoded == path:
             break
         path = decoded

@@ -15,6 +15,7 @@ from gateway.exchange import Exchange, Request, Response
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.sealing import must_seal
+from gateway.paths import shape
 from gateway.upstream.sender import Sender
 
 
@@ -34,7 +35,7 @@ class Pipeline:
         exchange.caller = caller.key.id
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)
-        exchange.resource = target.resource
+        exchange.resource = shape(target.resource)
         exchange.phase = "cache"
         found = await self.cache.look_up(request, target, exchange)
         if isinstance(found, Fresh):
@@ -42,9 +43,9 @@ class Pipeline:
         exchange.phase = "limits"
         sealed = must_seal(request.path)
         try:
-            response = await self.upstream.send(request, target, found.conditions, exchange, identity_coding=sealed)
+            response = await self.upstream.send(request, target, found.conditions, exchange, sealed=sealed)
             if sealed:
-                response = await self.sealer.seal(response, target.environment.name)
+                response = self.upstream.masked(await self.sealer.seal(response, target.environment.name), target)
         except BaseException:
             if exchange.upstream_calls:
                 await self.cache.unanswered(request, target, exchange)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.authorization import Credentials, parse
@@ -26,8 +26,8 @@ class Caller:
     """Who asks: the key, and what else the Authorization header named (contract 2.1, form 3)."""
 
     key: CallerKey
-    organization: str | None = None
-    element: str | None = None
+    organization: str | None = field(default=None, repr=False)
+    element: str | None = field(default=None, repr=False)
 
 
 _NOTHING = Credentials()

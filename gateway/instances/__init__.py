@@ -40,7 +40,7 @@ class Resolver:
         address = address_of(request, caller.organization, caller.element)
         permissions.require_method(key, request.method)
         if not address.names_instance or creates_instance(request.method, request.path):
-            return self._platform(request, key, address, exchange)
+            return await self._platform(request, key, address, exchange)
         permissions.require_scope(key, "hub")
         if permissions.is_platform_path(request.path):
             permissions.require_scope(key, permissions.platform_scope(request.method))
@@ -54,8 +54,12 @@ class Resolver:
         exchange.element, exchange.handle = instance.element, instance.handle
         return Target(environment, instance, _resource(without_hub(request.path)))
 
-    def _platform(self, request: Request, key: CallerKey, address: Address, exchange: Exchange) -> Target:
-        environment = self._environment(address.environment, key, exchange)
+    async def _platform(self, request: Request, key: CallerKey, address: Address, exchange: Exchange) -> Target:
+        if address.handle is not None:
+            environment, _ = await self._by_handle(address, key, exchange)
+            exchange.environment = environment.name
+        else:
+            environment = self._environment(address.environment, key, exchange)
         exchange.element = "platform"
         permissions.require_scope(key, permissions.platform_scope(request.method))
         if address.customer is not None:

@@ -14,9 +14,9 @@ _CREATES_INSTANCE = re.compile(r"/instances|/elements/[^/]+/instances")
 _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Address:
-    """What a caller named; ``None`` where nothing was. A ``handle`` stands alone."""
+    """What a caller named; ``None`` where nothing was. A ``handle`` stands alone. Not shown: callers mistake secrets for names."""
 
     environment: str | None = None
     customer: str | None = None
@@ -35,7 +35,12 @@ def address_of(request: Request, organization: str | None, element: str | None) 
     ``Gateway-Instance`` beside a ``Gateway-Customer`` or ``Gateway-Element``.
     """
     environment, customer, key = request.prefix
-    header = request.headers.get
+
+    def header(name: str) -> str | None:
+        return _text(request.headers.get(name))
+
+    if "gateway-explain" in request.headers:
+        raise BadRequest("Gateway-Explain is not understood by this version; nothing was sent")
     environment = environment or header("gateway-environment")
     if customer is None:
         named = header("gateway-instance")
@@ -48,6 +53,16 @@ def address_of(request: Request, organization: str | None, element: str | None) 
             return _instance(element, environment or organization, "the Element part of Authorization")
     _check(environment=environment, customer=customer, element=key)
     return Address(environment or organization, customer, key)
+
+
+def _text(value: str | None) -> str | None:
+    """A name in a header as people write it: UTF-8 where the octets are, as in a path; else Latin-1."""
+    if value is None or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value
 
 
 def _instance(text: str, environment: str | None, where: str) -> Address:
@@ -66,6 +81,8 @@ def _instance(text: str, environment: str | None, where: str) -> Address:
 
 def _check(**names: str | None) -> None:
     for what, name in names.items():
+        if name is not None and "gwk_" in name:
+            raise BadRequest(f"a caller key stands where the {what} should")
         if name is not None and not _NAME.fullmatch(name):
             raise BadRequest(f"the {what} is not a name: 1 to 128 characters, no slash, no control characters")
 

@@ -65,11 +65,14 @@ def _decoded(body: bytes, coding: str | None) -> bytes:
         return body
     if coding not in ("gzip", "x-gzip", "deflate"):
         raise UpstreamProtocolError("an answer that may carry secrets has a content coding that cannot be read")
-    try:
-        inflate = zlib.decompressobj(wbits=47 if coding != "deflate" else 15)
-        plain = inflate.decompress(body, MAX_BYTES + 1)
-    except zlib.error:
-        raise UpstreamProtocolError("an answer that may carry secrets has a broken content coding") from None
-    if len(plain) > MAX_BYTES or not inflate.eof:
-        raise UpstreamProtocolError(f"an answer that may carry secrets is larger than {MAX_BYTES} octets or incomplete")
+    plain = b""
+    while body:  # gzip has members, one behind the other (RFC 1952 §2.2)
+        try:
+            inflate = zlib.decompressobj(wbits=47 if coding != "deflate" else 15)
+            plain += inflate.decompress(body, MAX_BYTES + 1 - len(plain))
+        except zlib.error:
+            raise UpstreamProtocolError("an answer that may carry secrets has a broken content coding") from None
+        if len(plain) > MAX_BYTES or not inflate.eof:
+            raise UpstreamProtocolError(f"an answer that may carry secrets is larger than {MAX_BYTES} octets or incomplete")
+        body = inflate.unused_data
     return plain

@@ -62,8 +62,8 @@ def seal(document: Any, handles: Mapping[str, str]) -> Any:
     # A configuration entry holds its key and its value in two members (API page 3.2).
     entry = isinstance(document.get("key"), str) and _is_secret(document["key"])
     for name, value in document.items():
-        if _is_token(name) and isinstance(value, (str, int, float)):
-            sealed[name] = handles.get(str(value), SEALED)
+        if _is_token(name) and value not in (None, "") and not isinstance(value, bool):
+            sealed[name] = handles.get(value, SEALED) if isinstance(value, str) else SEALED
         elif value not in (None, "") and not isinstance(value, bool) and (_is_secret(name) or (entry and name in _ENTRY_VALUES)):
             sealed[name] = SEALED
         else:

@@ -55,6 +55,8 @@ async def write(
 async def _stream(connection: CallerConnection, body: Stream, exchange: Exchange, chunked: bool) -> None:
     try:
         async for chunk in body:
+            if not chunk:
+                continue  # an empty chunk is the last one (RFC 9112 §7.1)
             transport = connection.transport
             if transport is None:
                 raise ConnectionResetError("the caller left")

@@ -14,17 +14,19 @@ from typing import Any, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
-from gateway.errors import RequestTimeout
+from gateway.errors import BadRequest, RequestTimeout
 
 log = structlog.get_logger("gateway.server")
 
 READ_BUFFER = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
-_MAX_HEADS_AT_ONCE = 32
+_MAX_WAITING = 16  # pipelined requests that are parsed before they are served
+_MAX_FRAMING = 16 * 1024  # octets of chunk sizes and extensions, beside sixteen for each octet that they frame
+_UNREADABLE = _ErrInfo(400, BadRequest(), "")
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n"
 
 
@@ -68,12 +70,17 @@ class CallerConnection(RequestHandler):
     """The protocol of one caller's connection."""
 
     __slots__ = (
+        "_chunk_octets",
+        "_chunked",
         "_closing_since",
+        "_edge",
         "_head_octets",
         "_head_since",
         "_heard_at",
         "_last_payload",
         "_settings",
+        "_spoiled",
+        "_unparsed",
         "_unsent",
         "_unsent_since",
         "_wire",
@@ -105,6 +112,11 @@ class CallerConnection(RequestHandler):
         self._unsent = 0
         self._unsent_since = self._head_since
         self._closing_since = 0.0
+        self._chunked = False  # whether the body that arrives, or came last, is
+        self._chunk_octets = 0  # of it, with its framing
+        self._edge = b""  # what was fed last: an empty line may begin in it
+        self._unparsed = b""
+        self._spoiled = False  # the parser has lost its way: nothing more is read
         self.body_held = False  # the caller waits for 100 Continue: its silence is no fault
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -119,32 +131,115 @@ class CallerConnection(RequestHandler):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser one head at a time, so that garbage does not take a good request before it down with it."""
-        if not data:
-            super().data_received(data)
-            return
-        self._heard_at = self._loop.time()
+        """Feed the parser up to the end of one head (or of one chunked body) at a time.
+
+        So garbage does not take a good request before it down with it, and the trailers of a request cannot become fields of the
+        next one, as they would in aiohttp 3.14. What must wait, waits here. Without ``data``: go on, there is room again.
+        """
+        if data:
+            self._heard_at = self._loop.time()
+        else:
+            self._feed(b"")
+        if self._unparsed:
+            data, self._unparsed = self._unparsed + data, b""
         start = 0
-        for _ in range(_MAX_HEADS_AT_ONCE):
-            end = data.find(_HEAD_END, start)
-            if end == -1 or end + 4 >= len(data):
-                break
-            self._feed(data[start : end + 4])
-            start = end + 4
-        self._feed(data[start:] if start else data)
+        while start < len(data) and not self._spoiled:
+            if self._reading_paused or len(self._messages) >= _MAX_WAITING:
+                self._unparsed = data[start:]
+                if not self._buffer_paused and not self._reading_paused:
+                    self._pause_reading_for_buffer()
+                return
+            end = self._boundary(data, start)
+            self._feed(data[start:end] if start or end < len(data) else data)
+            start = end
+
+    def _boundary(self, data: bytes, start: int) -> int:
+        """Where in ``data`` the next empty line ends, its beginning perhaps fed before; the end of ``data`` if there is none."""
+        if data[start] in b"\r\n":
+            found = (self._edge + data[start : start + 3]).find(_HEAD_END)
+            if found != -1:
+                return start + found + 4 - len(self._edge)
+        found = data.find(_HEAD_END, start)
+        return len(data) if found == -1 else found + 4
 
     def _feed(self, data: bytes) -> None:
-        before = len(self._messages)
-        reading_head = self._last_payload is None or self._last_payload.is_eof()
+        waiting, payload = len(self._messages), self._last_payload
+        in_body = payload is not None and not payload.is_eof()
         super().data_received(data)
-        if len(self._messages) > before:
-            self._last_payload = self._messages[-1][1]
-            self._head_since, self._head_octets = 0.0, 0
-        elif reading_head and not self._request_in_progress:
-            self._head_since = self._head_since or self._heard_at
+        self._edge = data[-3:] if len(data) > 2 else (self._edge + data)[-3:]
+        if not in_body:
             self._head_octets += len(data)
+        if len(self._messages) > waiting:
+            self._arrived(waiting, payload if in_body else None)
+        elif in_body:
+            self._check_chunks(cast("StreamReader", payload), len(data))
+        elif data and not self._request_in_progress:
+            self._head_since = self._head_since or self._heard_at
             if self._head_octets > self._settings.max_head_bytes:
-                self.abort()
+                self._spoiled = True
+                self._messages.append((_UNREADABLE, EMPTY_PAYLOAD))
+                self._awake()
+        if self._upgraded:
+            self._decline_upgrade()
+        if self._chunked and self._last_payload is not None and self._last_payload.is_eof():
+            self._chunked = False
+            self._parser = self._new_parser()
+
+    def _arrived(self, first: int, unfinished: StreamReader | None) -> None:
+        """The parser has a request, or has given up. ``unfinished`` is the body that it was reading."""
+        message, payload = self._messages[first]
+        self._head_since, head_octets, self._head_octets = 0.0, self._head_octets, 0
+        if isinstance(message, RawRequestMessage) and head_octets <= self._settings.max_head_bytes:
+            self._last_payload, self._chunked, self._chunk_octets = payload, message.chunked, 0
+            return
+        # Nobody knows where the next request begins: what comes now is not looked at.
+        self._spoiled = True
+        while len(self._messages) > first:
+            self._messages.pop()
+        if unfinished is not None and not unfinished.is_eof():
+            unfinished.set_exception(RequestPayloadError("the body's framing is broken"))
+        else:
+            self._messages.append((_UNREADABLE, EMPTY_PAYLOAD))
+
+    def _check_chunks(self, payload: StreamReader, octets: int) -> None:
+        """Chunk sizes and extensions may not outweigh what they frame (RFC 9112 §7.1.1, threats 46)."""
+        self._chunk_octets += octets
+        if not self._chunked or self._reading_paused or payload.exception() is not None:
+            return
+        if self._chunk_octets - payload.total_bytes > _MAX_FRAMING + 16 * payload.total_bytes:
+            self._spoiled = True
+            payload.set_exception(RequestPayloadError("the body is mostly framing"))
+
+    def _resume_reading_for_buffer(self) -> None:
+        """aiohttp thinks that there is room again; not while requests wait here."""
+        if not self._unparsed:
+            super()._resume_reading_for_buffer()
+
+    def _awake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _decline_upgrade(self) -> None:
+        """The request is served as if it had asked for no upgrade, and so is what follows it."""
+        self._upgraded = False
+        tail, self._message_tail = self._message_tail, b""
+        if self._parser is not None:
+            self._parser.set_upgraded(False)
+        if tail:
+            self._feed(tail)
+
+    def _new_parser(self) -> HttpRequestParser:
+        settings = self._settings
+        return HttpRequestParser(
+            self,
+            self._loop,
+            READ_BUFFER,
+            max_line_size=settings.max_line_bytes,
+            max_field_size=settings.max_line_bytes,
+            max_headers=settings.max_fields,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,
+        )
 
     def sweep(self, now: float) -> None:
         """Enforce the time-outs; called a few times within the shortest of them."""
@@ -177,6 +272,11 @@ class CallerConnection(RequestHandler):
             self._unsent, self._unsent_since = unsent, now
         elif now - self._unsent_since > self._settings.write_timeout:
             self.abort()
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether nothing that can be read comes after what has been."""
+        return self._spoiled and not self._messages
 
     @property
     def idle(self) -> bool:
@@ -259,7 +359,7 @@ class DataConnection(CallerConnection):
                 # Closing on octets that were not read resets the connection, and with it the answer (RFC 9112 §9.6).
                 await self._linger(payload)
                 return False
-            return keep and not self._upgraded
+            return keep
         except ConnectionError:
             return False
         except asyncio.CancelledError:

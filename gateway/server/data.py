@@ -44,9 +44,11 @@ class DataListener:
         exchange = intake.begin(message, headers, started)
         self._telemetry.begin(exchange)
         request: Request | None = None
+        in_step = False  # whether it is known where the next request begins
         try:
             try:
                 request = intake.read(message, payload, connection, headers, self._settings.max_body_bytes)
+                in_step = True
                 response = await self._pipeline.handle(request, exchange)
                 exchange.status = response.status
             except GatewayError as error:
@@ -54,7 +56,8 @@ class DataListener:
             except Exception as error:  # whatever it is, it is ours, and its text may hold anything
                 log.error("call failed", error=type(error).__name__, where=_where(error), request_id=exchange.request_id)
                 response = _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
-            keep_alive = not message.should_close and payload.is_eof() and not self._draining()
+            in_step = in_step and not connection.spoiled
+            keep_alive = in_step and not message.should_close and payload.is_eof() and not self._draining()
             await answer.write(
                 connection,
                 response,

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import unquote
 
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -18,7 +19,7 @@ from gateway.server.connection import CallerConnection
 
 _IDENTIFYING = frozenset({"authorization", "x-api-key"})
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-type", "expect"}) | _IDENTIFYING
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::\d{0,5})?")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::(\d{0,5}))?")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _NOT_ZERO = 1 << 64 | 1  # neither a trace nor a span is numbered zero
@@ -43,19 +44,27 @@ def begin(message: RawRequestMessage, headers: Headers, started: float) -> Excha
     if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
         drawn = f"{random.getrandbits(192) | _NOT_ZERO:048x}"
         traceparent = f"00-{drawn[:32]}-{drawn[32:]}-00"
-    path = message.path.partition("?")[0].encode("ascii", "replace").decode()
-    if "gwk_" in path:
-        path = _KEY.sub("gwk_…", path)
-    return Exchange(request_id, message.method, path[:2048], started, time.time(), traceparent)
+    return Exchange(request_id, message.method, _shown(message.path), started, time.time(), traceparent)
+
+
+def _shown(target: str) -> str:
+    """The path of a request target as the log shows it: no query, no authority (either may hold secrets), no caller key."""
+    path = target.partition("?")[0]
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    path = path.encode("ascii", "replace").decode()
+    if "gwk_" in path or ("%" in path and "gwk_" in unquote(path)):
+        path = _KEY.sub("gwk_…", unquote(path))
+    return path[:2048]
 
 
 def read(message: RawRequestMessage, payload: StreamReader, connection: CallerConnection, headers: Headers, max_body: int) -> Request:
     """The request, or ``BadRequest``, ``MethodNotAllowed``, ``NotFound``, ``BodyTooLarge``."""
-    _check_fields(message, headers)
-    target = origin_form(message.path)
     if message.method in ("TRACE", "CONNECT"):
         # TRACE would show the caller the credential that we inject (threats 5).
         raise MethodNotAllowed(f"{message.method} is not passed on")
+    _check_fields(message, headers)
+    target = origin_form(message.path)
     prefix, rest = split_prefix(target)
     return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix)
 
@@ -72,7 +81,7 @@ def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
     if message.version not in ((1, 1), (1, 0)):
         raise BadRequest("the request is not HTTP/1.1")
     host = headers.get("host")
-    if (host is None and message.version == (1, 1)) or (host is not None and not _HOST.fullmatch(host)):
+    if (host is None and message.version == (1, 1)) or (host is not None and not _is_host(host)):
         raise BadRequest("the Host header is missing or not a host")
     coding = headers.get("transfer-encoding")
     if coding is not None and (coding.lower() != "chunked" or "content-length" in seen or message.version == (1, 0)):
@@ -80,6 +89,11 @@ def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
     expect = headers.get("expect")
     if expect is not None and expect.lower() != "100-continue":
         raise BadRequest("the only expectation that can be met is 100-continue")
+
+
+def _is_host(host: str) -> bool:
+    match = _HOST.fullmatch(host)
+    return match is not None and int(match[1] or 0) <= 65535
 
 
 def _body(message: RawRequestMessage, payload: StreamReader, connection: CallerConnection, headers: Headers, max_body: int) -> Body:

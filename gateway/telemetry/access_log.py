@@ -35,7 +35,8 @@ class AccessLog:
     def close(self) -> None:
         """Write what waits and stop, within a second even if nobody reads."""
         self._ending.set()
-        self._thread.join(timeout=1.0)
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
 
     def write(self, exchange: Exchange) -> None:
         if len(self._waiting) >= MAX_WAITING:

@@ -14,7 +14,6 @@ from prometheus_client.exposition import choose_encoder
 
 from gateway import __version__
 from gateway.exchange import Exchange
-from gateway.paths import shape
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, and nobody asks for it
 
@@ -105,7 +104,7 @@ class Metrics:
             self._problems.labels(exchange.problem).inc()
 
     def _count_upstream(self, exchange: Exchange, method: str) -> None:
-        exchange.resource = resource = self._bounded(exchange.element, shape(exchange.resource))
+        exchange.resource = resource = self._bounded(exchange.element, exchange.resource)
         answered = exchange.upstream_calls - exchange.upstream_failures
         for status, calls in ((str(exchange.upstream_status), answered), ("none", exchange.upstream_failures)):
             if not calls:

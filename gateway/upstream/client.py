@@ -11,13 +11,14 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from math import inf
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 from aiohttp import ClientPayloadError, ServerTimeoutError
 from aiohttp.streams import StreamReader
 
-from gateway.errors import GatewayError, Overloaded, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.errors import GatewayError, Internal, Overloaded, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Body, Headers, Response, Stream
 from gateway.upstream.connection import Connection
 
@@ -101,7 +102,7 @@ class Client:
         upload: asyncio.Task[None] | None = None
         try:
             connection.ask(head_only=head_only)
-            connection.deadline = asyncio.get_running_loop().time() + self._settings.response_timeout
+            connection.deadline = self._deadline()
             transport = connection.transport
             if transport is None:
                 raise StaleConnection("a kept connection was closed")
@@ -132,23 +133,36 @@ class Client:
         return Response(message.code, headers, down, reason)
 
     async def _upload(self, connection: Connection, body: Stream) -> None:
-        """Write a streaming body, no faster than the upstream reads it. A failing ``body`` fails the call."""
+        """Write a streaming body, no faster than the upstream reads it. A failing ``body`` fails the call.
+
+        The time for an answer runs while the upstream is at work: not while the caller takes its time.
+        """
         chunked = body.length is None
         try:
+            connection.deadline = inf
             async for chunk in body:
+                if not chunk:
+                    continue  # an empty chunk is the last one (RFC 9112 §7.1)
                 transport = connection.transport
                 if transport is None or transport.is_closing():
                     return  # who waits for the answer learns why
                 transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n") if chunked else (chunk,))
                 if connection.writing_paused:
+                    connection.deadline = self._deadline()
                     await connection._drain_helper()
-                connection.deadline = asyncio.get_running_loop().time() + self._settings.response_timeout
+                    connection.deadline = inf
             if chunked and connection.transport is not None:
                 connection.transport.write(b"0\r\n\r\n")
+            connection.deadline = self._deadline()
         except OSError:
             return
         except GatewayError as error:
             connection.fail(error)
+        except Exception:
+            connection.fail(Internal("the request body could not be read"))
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.response_timeout
 
     async def _connection(self, origin: Origin, fresh: bool) -> Connection:
         pool = self._pools.get(origin)
@@ -159,10 +173,13 @@ class Client:
             if connection.is_connected() and not connection.should_close:
                 connection.reused = True
                 return connection
-            connection.close()
-        if pool.open >= self._settings.max_connections:
+            _retire(pool, connection)
+        if pool.idle and pool.open >= self._settings.max_connections:
+            _retire(pool, pool.idle.popleft())  # a fresh one is wanted, and an idle one is in its way
+        while pool.open >= self._settings.max_connections:
             await self._wait_for_place(pool)
-            return await self._connection(origin, fresh)
+            if pool.idle:
+                return await self._connection(origin, fresh)
         pool.open += 1
         try:
             connection = await self._connect(origin, pool)
@@ -178,10 +195,13 @@ class Client:
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 await place
-        except TimeoutError:
-            raise Overloaded("all connections to the upstream are busy", retry_after=1) from None
-        finally:
-            place.cancel()  # who wakes others passes over it
+        except BaseException as error:
+            if place.done() and not place.cancelled():
+                _wake(pool)  # who was called and cannot come lets the next one in
+            place.cancel()
+            if isinstance(error, TimeoutError):
+                raise Overloaded("all connections to the upstream are busy", retry_after=1) from None
+            raise
 
     async def _connect(self, origin: Origin, pool: _Pool) -> Connection:
         loop = asyncio.get_running_loop()
@@ -199,7 +219,7 @@ class Client:
             raise UpstreamTimeout("no connection came about in time") from None
         except ssl.SSLError:
             raise UpstreamUnreachable("no trusted TLS connection came about") from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: the host cannot be a name
             raise UpstreamUnreachable(f"no connection came about ({type(error).__name__})") from None
         if not connection.is_connected():
             raise UpstreamUnreachable("the connection ended at once")
@@ -300,6 +320,11 @@ def _length(headers: Headers) -> int | None:
 def _stop(task: asyncio.Task[None] | None) -> None:
     if task is not None and not task.done():
         task.cancel()
+
+
+def _retire(pool: _Pool, connection: Connection) -> None:
+    connection.close()
+    _lost(pool, connection)
 
 
 def _lost(pool: _Pool, connection: Connection) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from math import inf
 
+from aiohttp import ClientError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
@@ -25,6 +26,7 @@ MAX_LINE, MAX_FIELDS = 32 * 1024, 256
 
 _NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z,]+")  # token characters, and the comma that joins names here
 _VALUE_OCTETS = bytes({*range(0x20, 0x7F), 0x09, *range(0x80, 0x100)})
+_NOT_IN_REASON = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -39,6 +41,8 @@ class Connection(ResponseHandler):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
         super().__init__(loop)
+        self._length: int | None = None  # octets of the body, where the answer's head states them
+        self._octets = 0  # of the body that came
         self._on_lost = on_lost
         self.deadline = inf
         """When, on the loop's clock, the head of an answer must be here; ``Client`` looks after it."""
@@ -72,7 +76,7 @@ class Connection(ResponseHandler):
             return await self.read()
         except HttpProcessingError:
             raise UpstreamProtocolError("the answer is not proper HTTP/1.1") from None
-        except OSError:
+        except (OSError, ClientError):
             raise self._lost() from None
         finally:
             self.deadline = inf
@@ -116,23 +120,33 @@ class Connection(ResponseHandler):
             start = end + 4
             if self.exception() is not None:
                 return
+        in_body = self._state is State.BODY
         super().data_received(data[start:] if start else data)
+        if in_body and self._length is not None:
+            self._octets += len(data) - start
+            if self._octets > self._length:
+                self.force_close()
+        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
+            # aiohttp tells who waits for a head, and forgets who waits for the body.
+            self._payload.set_exception(UpstreamProtocolError("the body is not proper HTTP/1.1"))
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """What the parser found: an interim answer is counted and dropped, an objectionable one fails the connection."""
         message, _ = data
         objection = _objection(message)
-        if objection:
+        if self._state is State.BODY:
+            self.force_close()  # a second answer, interim or not, was not asked for
+        elif objection:
             self.fail(UpstreamProtocolError(objection))
         elif message.code < 200:
             self._interim += 1
             self._payload = None
             if self._interim > MAX_INTERIM:
                 self.fail(UpstreamProtocolError(f"more than {MAX_INTERIM} interim answers"))
-        elif self._state is State.BODY:
-            self.force_close()
         else:
             self._state = State.BODY
+            length = message.headers.get("Content-Length")
+            self._length, self._octets = int(length) if length is not None else None, 0
             super().feed_data(data, size)
 
     def done(self) -> None:
@@ -157,6 +171,8 @@ def _objection(message: RawResponseMessage) -> str | None:
         return "the answer is not HTTP/1.1"
     if code == 101 or not 100 <= code <= 599:
         return "the answer has a status that was not asked for or does not exist"
+    if _NOT_IN_REASON.search(message.reason or ""):
+        return "the answer has control characters in its reason"
     raw = message.raw_headers
     if raw and not _NAMES.fullmatch(b",".join([name for name, _ in raw])):
         return "the answer has a field name that cannot be"

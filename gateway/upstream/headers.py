@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.exchange import Headers, Pair
-from gateway.upstream.masking import mask_text
+from gateway.upstream.masking import Needle, mask_text
 
 VIA = "1.1 gateway"
 
@@ -24,7 +24,7 @@ _NOT_UP = _HOP_BY_HOP | frozenset(
 )
 _NOT_DOWN = _HOP_BY_HOP | frozenset({"content-length"})
 _CONDITIONAL = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
-_NOT_UP_PREFIXES = ("gateway-", "gateway_", "x-forwarded-")
+_NOT_UP_PREFIXES = ("gateway-", "gateway_", "x-forwarded-", "proxy-")
 
 
 def upward(headers: Headers, conditions: Sequence[Pair] | None = None) -> list[Pair]:
@@ -52,7 +52,7 @@ def request_head(method: str, target: str, host: str, fields: Sequence[Pair], ad
     return "".join(lines).encode("latin-1")
 
 
-def downward(headers: Headers, secrets: Sequence[bytes], *, keep_length: bool = False) -> Headers:
+def downward(headers: Headers, secrets: Sequence[Needle], *, keep_length: bool = False) -> Headers:
     """The upstream's end-to-end fields, with any injected secret in them masked.
 
     Set-Cookie is still among them: the cache must see it, and the caller does not (``server/answer.py``). Content-Length is not, as

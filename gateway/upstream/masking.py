@@ -6,37 +6,63 @@ of a secret waits for the next one. A compressed body is not looked into (it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 
 from gateway.exchange import Stream
 
 
-def spellings(secrets: Sequence[str]) -> tuple[bytes, ...]:
-    """The octets under which ``secrets`` may come back: as they are, JSON-escaped, and percent-encoded; the longest first."""
-    found: set[bytes] = set()
-    for secret in secrets:
-        found |= {secret.encode(), secret.replace("/", "\\/").encode(), quote(secret, safe="").encode(), quote(secret, safe="/").encode()}
-    return tuple(sorted(found, key=lambda text: (-len(text), text)))
+class Needle(NamedTuple):
+    """A secret to look for: what all its spellings begin with, and the spellings, the longest first. Not to be shown."""
+
+    stem: bytes
+    spellings: tuple[bytes, ...]
 
 
-def mask(data: bytes, secrets: Sequence[bytes]) -> bytes:
+def needles(secrets: Iterable[str]) -> tuple[Needle, ...]:
+    """The octets under which ``secrets`` may come back, the longest secret first: as they are, and as JSON and URLs escape them."""
+    return tuple(_needle(secret) for secret in sorted(set(secrets), key=len, reverse=True))
+
+
+def _needle(secret: str) -> Needle:
+    found = {secret}
+    for safe in ("", "/"):
+        quoted = quote(secret, safe=safe)
+        found |= {quoted, _ESCAPED.sub(lambda match: match[0].lower(), quoted)}
+    for risky in ("", "=", "=<>&'", "+/=", _SIGNS):  # encoders differ in what they take for dangerous
+        for escapes in (_JSON, {**_JSON, "/": "\\/"}):
+            text = "".join(f"\\u{ord(sign):04x}" if sign in risky else escapes.get(sign, sign) for sign in secret)
+            found |= {text, _ESCAPED.sub(lambda match: match[0].upper(), text)}
+    stem = re.match(r"[A-Za-z0-9]*", secret)
+    return Needle(stem[0].encode() if stem else b"", tuple(sorted((text.encode() for text in found), key=lambda text: (-len(text), text))))
+
+
+_JSON = {'"': '\\"', "\\": "\\\\"}
+_SIGNS = "".join(sign for sign in map(chr, range(0x21, 0x7F)) if not sign.isalnum())
+_ESCAPED = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
+
+
+def mask(data: bytes, secrets: Sequence[Needle]) -> bytes:
     """``data`` with every occurrence of ``secrets`` overwritten."""
-    for secret in secrets:
-        if secret in data:
-            data = data.replace(secret, b"*" * len(secret))
+    for stem, found in secrets:
+        if stem in data:
+            for secret in found:
+                if secret in data:
+                    data = data.replace(secret, b"*" * len(secret))
     return data
 
 
-def mask_text(text: str, secrets: Sequence[bytes]) -> str:
+def mask_text(text: str, secrets: Sequence[Needle]) -> str:
     """A header value with every occurrence of ``secrets`` overwritten."""
     return mask(text.encode("latin-1"), secrets).decode("latin-1")
 
 
-def unfinished(data: bytes, secrets: Sequence[bytes]) -> int:
+def unfinished(data: bytes, secrets: Sequence[Needle]) -> int:
     """How many octets at the end of ``data`` could be the beginning of a secret."""
     longest = 0
-    for secret in secrets:
+    for secret in (spelling for needle in secrets for spelling in needle.spellings):
         start = max(len(data) - len(secret) + 1, 0)
         while (start := data.find(secret[:1], start)) != -1 and len(data) - start > longest:
             if secret.startswith(data[start:]):
@@ -46,10 +72,24 @@ def unfinished(data: bytes, secrets: Sequence[bytes]) -> int:
     return longest
 
 
+def settled(data: bytes, secrets: Sequence[Needle]) -> int:
+    """Up to where ``data`` can be masked and let go: before anything that may be the beginning of a secret, and not within one."""
+    cut = len(data) - unfinished(data, secrets)
+    moved = cut < len(data)
+    while moved:
+        moved = False
+        for needle in secrets:
+            for secret in needle.spellings:
+                start = data.find(secret, max(0, cut - len(secret) + 1), cut + len(secret) - 1)
+                if -1 < start < cut:
+                    cut, moved = start, True
+    return cut
+
+
 class Masked:
     """A streaming body with the secrets in it overwritten."""
 
-    def __init__(self, stream: Stream, secrets: Sequence[bytes]) -> None:
+    def __init__(self, stream: Stream, secrets: Sequence[Needle]) -> None:
         self._stream = stream
         self._secrets = secrets
 
@@ -60,13 +100,13 @@ class Masked:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         kept = b""
         async for chunk in self._stream:
-            data = mask(kept + chunk, self._secrets)
-            hold = unfinished(data, self._secrets)
-            kept = data[len(data) - hold :]
-            if len(data) > hold:
-                yield data[: len(data) - hold]
+            data = kept + chunk
+            cut = settled(data, self._secrets)
+            kept = data[cut:]
+            if cut:
+                yield mask(data[:cut], self._secrets)
         if kept:
-            yield kept
+            yield mask(kept, self._secrets)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cachetools import LRUCache
 
 from gateway.authorization import build
-from gateway.errors import GatewayError, RateLimited, UpstreamUnreachable
+from gateway.errors import RateLimited, UpstreamUnreachable
 from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
 from gateway.limits.store import Verdict
 from gateway.upstream.client import Client, Origin, StaleConnection
 from gateway.upstream.headers import VIA, downward, request_head, upward
-from gateway.upstream.masking import Masked, mask, spellings
+from gateway.upstream.masking import Masked, Needle, mask, mask_text, needles
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2, without TRACE
 _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
@@ -36,7 +36,7 @@ class _Injection:
     environment: Environment
     instance: Instance | None
     authorization: str
-    secrets: tuple[bytes, ...]
+    secrets: tuple[Needle, ...]
 
 
 class Sender:
@@ -50,16 +50,20 @@ class Sender:
         self._injections: LRUCache[tuple[str, str], _Injection] = LRUCache(maxsize=10_000)
 
     async def send(
-        self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange, *, identity_coding: bool = False
+        self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange, *, sealed: bool = False
     ) -> Response:
         """The upstream's answer, end-to-end fields only, echoed secrets masked, its body still streaming.
 
-        ``conditions`` stand in for the caller's conditional fields; ``identity_coding`` asks for a body that can be read (sealing).
+        ``conditions`` stand in for the caller's conditional fields. ``sealed``: the body will be sealed, so it is asked for in a
+        form that can be read, and left for ``masked`` to do afterwards.
         Raises ``RateLimited`` and what ``Client.send`` raises.
         """
         origin = self._origin(target.environment)
         injection = self._injection(target)
-        head = _head(request, origin, injection, conditions, exchange, identity_coding)
+        head = _head(request, origin, injection, conditions, exchange, sealed)
+        body = request.body
+        if isinstance(body, bytes) and "transfer-encoding" in request.headers:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"  # it came chunked, it goes chunked
         head_only = request.method == "HEAD"
         for attempt in (1, 2):
             verdict = await self._budget.spend(target, exchange)
@@ -68,24 +72,32 @@ class Sender:
                 raise RateLimited(self._budget.detail(verdict, target), retry_after=verdict.retry_after)
             exchange.phase = "upstream"
             try:
-                answer = await self._attempt(origin, head, request.body, head_only, attempt > 1, exchange)
+                answer = await self._attempt(origin, head, body, head_only, attempt > 1, exchange)
             except StaleConnection as error:
                 # A kept connection that was closed under us: nothing was answered, and only what may be repeated is (RFC 9110 §9.2.2).
                 if attempt > 1 or request.method not in _IDEMPOTENT or not isinstance(request.body, bytes):
                     raise UpstreamUnreachable(error.detail) from None
                 exchange.note("upstream", "retry", "a kept connection was closed by the upstream")
                 continue
-            response = _down(answer, injection.secrets, keep_length=head_only or answer.status == 304)
+            keep_length = (head_only and not sealed) or answer.status == 304
+            headers = downward(answer.headers, injection.secrets, keep_length=keep_length)
+            response = Response(answer.status, headers, answer.body, mask_text(answer.reason, injection.secrets))
+            if not sealed:
+                response = _masked(response, injection.secrets)
             exchange.elements_request_id = (response.headers.get("elements-request-id") or "")[:64]
             return response
         raise AssertionError("the loop returns or raises")
+
+    def masked(self, response: Response, target: Target) -> Response:
+        """A sealed ``response`` with echoed secrets in its body masked."""
+        return _masked(response, self._injection(target).secrets)
 
     async def _attempt(self, origin: Origin, head: bytes, body: Body, head_only: bool, fresh: bool, exchange: Exchange) -> Response:
         started = self._clock()
         exchange.upstream_calls += 1
         try:
             answer = await self._client.send(origin, head, body, head_only=head_only, fresh=fresh)
-        except GatewayError:
+        except BaseException:  # a caller who left gets no answer either
             exchange.upstream_failures += 1
             raise
         finally:
@@ -108,38 +120,41 @@ class Sender:
             secrets = [environment.user_secret.reveal(), environment.organization_secret.reveal()]
             if instance:
                 secrets.append(instance.token.reveal())
-            masked = spellings([secret for secret in secrets if len(secret) >= _SHORTEST_MASKED])
+            masked = needles(secret for secret in secrets if len(secret) >= _SHORTEST_MASKED)
             found = self._injections[key] = _Injection(environment, instance, build(environment, instance), masked)
         return found
 
 
 def _head(
-    request: Request, origin: Origin, injection: _Injection, conditions: Sequence[Pair] | None, exchange: Exchange, identity_coding: bool
+    request: Request, origin: Origin, injection: _Injection, conditions: Sequence[Pair] | None, exchange: Exchange, sealed: bool
 ) -> bytes:
     fields = upward(request.headers, conditions)
-    if identity_coding:
+    if sealed:
         fields = [pair for pair in fields if pair[0].lower() not in ("accept-encoding", "range", "if-range")]
     added = [("Authorization", injection.authorization), ("Via", VIA), ("X-Request-Id", exchange.request_id)]
     added.append(("traceparent", exchange.traceparent))
     body = request.body
     if not isinstance(body, bytes):
         added.append(("Transfer-Encoding", "chunked") if body.length is None else ("Content-Length", str(body.length)))
+    elif "transfer-encoding" in request.headers:
+        added.append(("Transfer-Encoding", "chunked"))
     elif body or "content-length" in request.headers:
         added.append(("Content-Length", str(len(body))))
-    elif "transfer-encoding" in request.headers:
-        added.append(("Content-Length", "0"))
     return request_head(request.method, origin.path + request.target, origin.authority, fields, added)
 
 
-def _down(answer: Response, secrets: tuple[bytes, ...], *, keep_length: bool) -> Response:
-    headers, body = answer.headers, answer.body
-    if secrets and body != b"" and _is_text(headers):
-        body = mask(body, secrets) if isinstance(body, bytes) else Masked(body, secrets)
-    return Response(answer.status, downward(headers, secrets, keep_length=keep_length), body, answer.reason)
+def _masked(response: Response, secrets: tuple[Needle, ...]) -> Response:
+    body = response.body
+    if not secrets or body == b"" or not _is_text(response.headers):
+        return response
+    if not isinstance(body, bytes):
+        return replace(response, body=Masked(body, secrets))
+    masked = mask(body, secrets)
+    return response if masked is body else replace(response, body=masked)
 
 
 def _is_text(headers: Headers) -> bool:
-    if "content-encoding" in headers and headers.get("content-encoding") != "identity":
+    if (headers.get("content-encoding") or "identity").strip().lower() != "identity":
         return False
     media = (headers.get("content-type") or "text/").lower()
     return any(part in media for part in _TEXT)

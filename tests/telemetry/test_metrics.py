@@ -1,0 +1,180 @@
+"""The metrics of contract 6: names, labels, bounds, both formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from gateway import __version__
+from gateway.exchange import Exchange
+from gateway.telemetry.metrics import MAX_SHAPES, Metrics
+
+CONTRACT = {
+    "gateway_requests": {"environment", "element", "method", "status", "cache"},
+    "gateway_request_duration_seconds": {"environment", "element", "cache"},
+    "gateway_upstream_requests": {"environment", "element", "resource", "method", "status"},
+    "gateway_upstream_duration_seconds": {"environment", "element", "resource"},
+    "gateway_rate_limited": {"environment", "element", "action"},
+    "gateway_problems": {"type"},
+    "gateway_cache_bytes": set(),
+    "gateway_cache_entries": set(),
+    "gateway_in_flight_requests": {"environment"},
+    "gateway_breaker_state": {"environment", "element"},
+    "gateway_instances": {"environment", "element", "state"},
+    "gateway_build": {"version"},
+}
+
+
+def exchange(**more: Any) -> Exchange:
+    values: dict[str, Any] = {
+        "environment": "dev",
+        "element": "hubspot",
+        "status": 200,
+        "cache": "miss",
+        "resource": "/contacts/{id}",
+    } | more
+    made = Exchange("id", values.pop("method", "GET"), "/contacts/7", 0.0)
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    text = metrics.expose("text/plain")[0].decode()
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for family in read_text(text) for sample in family.samples}
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return samples(metrics).get((name, frozenset(labels.items())))
+
+
+@pytest.fixture
+def full() -> Metrics:
+    """Metrics of which each has been touched."""
+    metrics = Metrics(["dev"])
+    metrics.count(exchange(upstream_calls=1, upstream_status=200, limited="rejected", problem="rate-limited", total_seconds=0.02))
+    metrics.set_instances({("dev", "hubspot", "active"): 2})
+    metrics.watch_cache(lambda: 10, lambda: 1)
+    return metrics
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_names_and_labels_are_the_contracts(full: Metrics, name: str) -> None:
+    text = full.expose("application/openmetrics-text")[0].decode()
+    families = {family.name: family for family in read_openmetrics(text)}  # type: ignore[no-untyped-call]
+    labels = {label for sample in families[name].samples for label in sample.labels} - {"le"}
+
+    assert labels == CONTRACT[name]
+
+
+def test_each_family_is_the_contracts(full: Metrics) -> None:
+    families = {family.name for family in read_text(full.expose("")[0].decode())}
+
+    assert families == CONTRACT.keys() - {"gateway_build"} | {"gateway_build_info", "gateway_rate_limit_wait_seconds"}
+
+
+def test_the_format_is_what_is_asked_for(full: Metrics) -> None:
+    text, kind = full.expose("text/plain")
+    openmetrics, other = full.expose("application/openmetrics-text; version=1.0.0")
+
+    assert kind.startswith("text/plain")
+    assert other.startswith("application/openmetrics-text")
+    assert not text.endswith(b"# EOF\n")
+    assert openmetrics.endswith(b"# EOF\n")
+
+
+def test_a_call_is_counted() -> None:
+    metrics = Metrics()
+    for _ in range(3):
+        metrics.count(exchange(upstream_calls=1, upstream_status=200, total_seconds=0.004, upstream_seconds=0.002))
+    labels = {"environment": "dev", "element": "hubspot"}
+
+    assert value(metrics, "gateway_requests_total", **labels, method="GET", status="200", cache="miss") == 3
+    assert value(metrics, "gateway_request_duration_seconds_bucket", **labels, cache="miss", le="0.005") == 3
+    assert value(metrics, "gateway_request_duration_seconds_bucket", **labels, cache="miss", le="0.0025") == 0
+    assert value(metrics, "gateway_upstream_requests_total", **labels, resource="/contacts/{id}", method="GET", status="200") == 3
+    assert value(metrics, "gateway_upstream_duration_seconds_sum", **labels, resource="/contacts/{id}") == pytest.approx(0.006)
+    assert value(metrics, "gateway_breaker_state", **labels) == 0
+
+
+def test_a_hit_forwards_nothing() -> None:
+    metrics = Metrics()
+    metrics.count(exchange(cache="hit"))
+
+    assert "gateway_upstream_requests_total{" not in metrics.expose("")[0].decode()
+
+
+def test_attempts_without_an_answer_are_counted_apart() -> None:
+    metrics = Metrics()
+    metrics.count(exchange(upstream_calls=2, upstream_failures=1, upstream_status=200))
+    labels = {"environment": "dev", "element": "hubspot", "resource": "/contacts/{id}", "method": "GET"}
+
+    assert value(metrics, "gateway_upstream_requests_total", **labels, status="200") == 1
+    assert value(metrics, "gateway_upstream_requests_total", **labels, status="none") == 1
+    assert value(metrics, "gateway_upstream_duration_seconds_count", environment="dev", element="hubspot", resource="/contacts/{id}") == 1
+
+
+def test_problems_and_limits_are_counted() -> None:
+    metrics = Metrics()
+    metrics.count(exchange(status=429, problem="rate-limited", limited="rejected"))
+
+    assert value(metrics, "gateway_problems_total", type="rate-limited") == 1
+    assert value(metrics, "gateway_rate_limited_total", environment="dev", element="hubspot", action="rejected") == 1
+
+
+def test_shapes_are_bounded_for_each_element() -> None:
+    metrics = Metrics()
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = ["/" + first + second for first in letters for second in letters][: MAX_SHAPES + 50]
+    for name in [*names, *names]:
+        metrics.count(exchange(upstream_calls=1, upstream_status=200, resource=name))
+    metrics.count(exchange(upstream_calls=1, upstream_status=200, resource="/zz", element="sfdc"))
+    found = [dict(labels) for (name, labels) in samples(metrics) if name == "gateway_upstream_requests_total"]
+
+    assert len({labels["resource"] for labels in found if labels["element"] == "hubspot"}) == MAX_SHAPES + 1
+    assert {labels["resource"] for labels in found if labels["element"] == "sfdc"} == {"/zz"}
+    labels = {"environment": "dev", "element": "hubspot", "method": "GET", "status": "200"}
+    assert value(metrics, "gateway_upstream_requests_total", **labels, resource="other") == 100
+
+
+def test_methods_are_bounded() -> None:
+    metrics = Metrics()
+    for number in range(100):
+        metrics.count(exchange(method=f"M{number}"))
+
+    assert value(metrics, "gateway_requests_total", environment="dev", element="hubspot", method="other", status="200", cache="miss") == 100
+
+
+def test_calls_in_flight_are_those_that_have_not_ended() -> None:
+    metrics = Metrics(["dev", "prod"])
+    one, other = exchange(), exchange()
+    metrics.live |= {one, other}
+    assert value(metrics, "gateway_in_flight_requests", environment="dev") == 2
+    metrics.live.clear()
+
+    assert value(metrics, "gateway_in_flight_requests", environment="dev") == 0
+    assert value(metrics, "gateway_in_flight_requests", environment="prod") == 0
+
+
+def test_mappings_that_are_gone_are_not_shown() -> None:
+    metrics = Metrics()
+    metrics.set_instances({("dev", "hubspot", "active"): 2})
+    metrics.set_instances({("dev", "sfdc", "active"): 1})
+
+    assert value(metrics, "gateway_instances", environment="dev", element="hubspot", state="active") is None
+    assert value(metrics, "gateway_instances", environment="dev", element="sfdc", state="active") == 1
+
+
+def test_the_cache_is_read_when_asked() -> None:
+    metrics, size = Metrics(), [1]
+    metrics.watch_cache(lambda: size[0] * 10, lambda: size[0])
+    size[0] = 2
+
+    assert (value(metrics, "gateway_cache_bytes"), value(metrics, "gateway_cache_entries")) == (20, 2)
+
+
+def test_which_program_this_is() -> None:
+    assert value(Metrics(), "gateway_build_info", version=__version__) == 1
