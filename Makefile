@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint format docs bench lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,9 +23,13 @@ lint: $(READY)  ## Check style, types and import contracts
 	@$(PYTHON) -m ruff format --check --quiet . || { echo "make format brings the files above into form"; exit 1; }
 	@$(PYTHON) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo
+	@$(PYTHON) -m tools.docs --check
 
 format: $(READY)  ## Bring the files into form
 	@$(PYTHON) -m ruff check --fix --quiet . ; $(PYTHON) -m ruff format .
+
+docs: $(READY)  ## Write the tables of the documentation anew from the code
+	@$(PYTHON) -m tools.docs
 
 bench: $(READY)  ## Compare with a bare aiohttp pass-through, and measure memory
 	@$(PYTHON) -m bench $(ARGS)

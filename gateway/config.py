@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
 from ipaddress import IPv6Address
 from math import isfinite
 from pathlib import Path
@@ -272,8 +273,9 @@ def load_for_serving(
         raise ConfigError(problems)
     environments, found = _environments(config, environ)
     keys, missing = _master_keys(config, environ)
-    problems += found + [problem for problem in missing if not any(known.startswith("vault") for known in problems)]
-    if not config.environments and not any(known.startswith("environments") for known in problems):
+    known = {problem.partition(":")[0] for problem in problems}
+    problems += [problem for problem in found + missing if problem.partition(":")[0] not in known]
+    if not config.environments and not any(path.startswith("environments") for path in known):
         problems.append(Problem("environments: found none, expected at least one [environments.NAME]"))
     if problems:
         raise ConfigError(problems)
@@ -331,14 +333,23 @@ def _validated(raw: dict[str, Any]) -> tuple[Config, list[Problem]]:
     except ValidationError as error:
         items = error.errors(include_url=False)
     problems = [_mistake(item) for item in items]
-    rest = dict(raw)
-    for first, *more in {tuple(str(part) for part in item["loc"][:2]) for item in items}:
+    rest = deepcopy(raw)
+    for first, *more in ([str(part) for part in item["loc"]] for item in items):
         inner = rest.get(first)
-        if first in ("environments", "elements") and more and isinstance(inner, dict):
-            rest[first] = {name: value for name, value in inner.items() if name != more[0]}
+        if first == "environments" and len(more) == 2 and isinstance(inner, dict) and more[1] != "[key]":
+            _mend(inner[more[0]], more[1])
+        elif first in ("environments", "elements") and more and isinstance(inner, dict):
+            inner.pop(more[0], None)
         else:
             rest.pop(first, None)
     return Config.model_validate(rest), problems
+
+
+def _mend(environment: dict[str, Any], key: str) -> None:
+    """Take a mistake out of an environment, so that what else it says can be checked; nobody will call it."""
+    environment.pop(key, None)
+    if key in EnvironmentConfig.model_fields:
+        environment[key] = {"base_url": "http://unusable.invalid", "allow_plain_secrets": False}.get(key, "env:")
 
 
 def _override(raw: dict[str, Any], environ: Mapping[str, str]) -> list[Problem]:

@@ -144,7 +144,7 @@ async def test_framing_of_a_body_that_is_here(given: list[Pair], body: bytes, fr
 async def test_what_is_to_be_sealed_is_asked_for_whole_and_uncoded() -> None:
     async with scene([OK]) as here:
         sent = request("GET", ("Accept-Encoding", "br"), ("Range", "bytes=0-1"), ("If-Range", '"x"'), ("Accept", "a/b"))
-        await here.send(sent, identity_coding=True)
+        await here.send(sent, sealed=True)
 
         assert not [line for line in fields(here.heads[0]) if line.lower().startswith(("accept-encoding", "range", "if-range"))]
 
