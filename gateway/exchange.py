@@ -1,6 +1,7 @@
 """The vocabulary of the corridor: what came in, for whom it is, what goes back, and the record of the walk.
 
-``Request``, ``Response`` and ``Target`` are values; only their bodies move. ``Exchange`` is the record of one call: rooms write
+``Request``, ``Response`` and ``Target`` are values, never changed (not frozen, as that triples what making them costs); only their
+bodies move. ``Exchange`` is the record of one call: rooms write
 their decision and its reason into it, only telemetry reads it.
 """
 
@@ -23,37 +24,50 @@ class Headers:
     lower-case. Several lines of one name read as one value joined by ``", "`` (RFC 9110 §5.3).
     """
 
-    __slots__ = ("_index", "pairs")
+    __slots__ = ("_index", "_lowered", "pairs")
 
     def __init__(self, pairs: Iterable[Pair] = ()) -> None:
         self.pairs: tuple[Pair, ...] = tuple(pairs)
         self._index: dict[str, str] | None = None
+        self._lowered: list[str] | None = None
 
-    def _by_name(self) -> dict[str, str]:
+    @property
+    def names(self) -> list[str]:
+        """The lower-case name of each line, in order."""
+        lowered = self._lowered
+        if lowered is None:
+            lowered = self._lowered = [name.lower() for name, _ in self.pairs]
+        return lowered
+
+    @property
+    def index(self) -> dict[str, str]:
+        """The combined value by lower-case name."""
         index = self._index
         if index is None:
             index = self._index = {}
-            for name, value in self.pairs:
-                name = name.lower()
+            for name, (_, value) in zip(self.names, self.pairs, strict=True):
                 index[name] = f"{index[name]}, {value}" if name in index else value
         return index
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The combined value of the lines called ``name`` (lower-case), or ``default``."""
-        return self._by_name().get(name, default)
+        # Asked for some forty times a call: the look at the index is written out.
+        index = self._index
+        return (self.index if index is None else index).get(name, default)
 
     def getall(self, name: str) -> tuple[str, ...]:
         """The value of each line called ``name`` (lower-case), in order."""
-        if name not in self._by_name():
+        if name not in self.index:
             return ()
-        return tuple(value for key, value in self.pairs if key.lower() == name)
+        return tuple(value for key, (_, value) in zip(self.names, self.pairs, strict=True) if key == name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._by_name()
+        index = self._index
+        return name in (self.index if index is None else index)
 
     def without(self, names: Container[str]) -> Headers:
         """These fields but for those whose lower-case name is in ``names``."""
-        return Headers(pair for pair in self.pairs if pair[0].lower() not in names)
+        return Headers([pair for name, pair in zip(self.names, self.pairs, strict=True) if name not in names])
 
     def plus(self, *pairs: Pair) -> Headers:
         """These fields and then ``pairs``."""
@@ -86,7 +100,7 @@ Body = bytes | Stream
 """A body that is wholly here, or one that streams. ``b""`` is no body."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One call as the gateway received it, its address prefix taken off.
 
@@ -111,7 +125,7 @@ class Request:
         return self.target.partition("?")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """An answer on its way down. ``headers`` are end-to-end ones only, without framing (Content-Length, Transfer-Encoding)
     where ``body`` is ``bytes``; a ``Stream`` states its own length."""
@@ -150,7 +164,7 @@ class Instance:
     """When the mapping was last changed: what was cached before is not its answer any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """Where a call goes: an environment, and the instance for an element call (None: a platform call).
 
@@ -170,43 +184,55 @@ class Target:
 CacheResult = Literal["hit", "stale", "revalidated", "miss", "bypass"]
 
 
-@dataclass(slots=True, eq=False)
 class Exchange:
     """The record of one call. Times are seconds on the monotonic clock, durations seconds. It never holds a secret.
 
-    ``path`` is the raw path without its query: query strings carry secrets (API page 7.1).
+    ``path`` is the raw path without its query: query strings carry secrets (API page 7.1). What a call has not reached keeps the
+    default of the class, so that beginning a record costs little: one is made for every call.
     """
 
-    request_id: str
-    method: str
-    path: str
-    started: float
-    time: float = 0.0  # wall clock, for people
-    traceparent: str = ""
     environment: str = ""
     customer: str = ""
     element: str = ""
     handle: str = ""
-    caller: str = ""  # the key's id
-    resource: str = ""  # the path's shape
+    caller: str = ""
+    """The key's id."""
+    resource: str = ""
+    """The path's shape."""
     cache: CacheResult = "bypass"
-    cache_status: str = ""  # the Cache-Status member, RFC 9211
-    rate_limit: tuple[Pair, ...] = ()  # RateLimit and RateLimit-Policy
-    limited: str = ""  # rejected | queued | shadow
+    cache_status: str = ""
+    """The Cache-Status member, RFC 9211."""
+    rate_limit: tuple[Pair, ...] = ()
+    """RateLimit-Policy and RateLimit."""
+    limited: str = ""
+    """rejected | queued | shadow"""
     status: int = 0
-    problem: str = ""  # slug of the error that we made
+    problem: str = ""
+    """The slug of the error that we made."""
     outcome: str = "ok"
     phase: str = "identify"
     upstream_status: int = 0
-    upstream_calls: int = 0  # attempts that left
-    upstream_failures: int = 0  # of these, without an answer
-    upstream_seconds: float = 0.0  # until the head of the answer
+    upstream_calls: int = 0
+    """Attempts that left."""
+    upstream_failures: int = 0
+    """Of these, without an answer."""
+    upstream_seconds: float = 0.0
+    """Until the head of the answer."""
     queue_seconds: float = 0.0
     total_seconds: float = 0.0
     bytes_up: int = 0
     bytes_down: int = 0
     elements_request_id: str = ""
-    decisions: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def __init__(self, request_id: str, method: str, path: str, started: float, time: float = 0.0, traceparent: str = "") -> None:
+        """``started`` is on the monotonic clock; ``time`` is when that was by the wall clock, for people."""
+        self.request_id = request_id
+        self.method = method
+        self.path = path
+        self.started = started
+        self.time = time
+        self.traceparent = traceparent
+        self.decisions: list[tuple[str, str, str]] = []
 
     def note(self, room: str, decision: str, reason: str = "") -> None:
         """Remember what a room decided and why."""

@@ -93,13 +93,14 @@ def canonical(path: str) -> str:
     return path if _CANONICAL.fullmatch(path) else _canonical(path)
 
 
-def families(path: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def families(path: str) -> tuple[str, ...]:
     """The segments of the canonical ``path`` with any hub left out, without suffixes (``/users.json`` is ``/users`` to a lenient
     server): what rules about kinds of resources go by. At least one, maybe empty."""
     segments = canonical(path).split("/")[1:]
     if segments[0] == "hubs" and len(segments) > 2:
         del segments[:2]
-    return [segment.partition(".")[0] for segment in segments] if "." in path or "%" in path else segments
+    return tuple([segment.partition(".")[0] for segment in segments] if "." in path or "%" in path else segments)
 
 
 @lru_cache(maxsize=4096)

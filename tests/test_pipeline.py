@@ -35,6 +35,10 @@ ACME = Instance("gwi_instance1", "dev", "acme", "hubspot", Secret("real-token-1"
 
 
 class Tables:
+    @property
+    def generation(self) -> int:
+        return id(self.key)
+
     """A ``KeyStore`` and an ``InstanceStore`` of one row each."""
 
     key = KEY

@@ -107,7 +107,7 @@ class Cache:
             return "no-store"
         if not enabled:
             return "policy"
-        if never_stored(target.resource, target.instance is None):
+        if never_stored(request.path, target.instance is None):
             return "never-stored"
         return refusal(request)
 

@@ -28,6 +28,9 @@ _BYPASSING = (
 )
 
 
+_BYPASSING_SET = frozenset(_BYPASSING)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What holds for the paths that match ``path``: a glob on the raw path without hub.
@@ -69,17 +72,18 @@ class CachePolicy:
 def refusal(request: Request) -> str | None:
     """Why this GET goes past the cache, as a token; None where it need not."""
     headers = request.headers
-    for name in _BYPASSING:
-        if name in headers:
-            return name
+    if not _BYPASSING_SET.isdisjoint(headers.index):
+        return next(name for name in _BYPASSING if name in headers)
     return "body" if _has_body(request) else None
 
 
 def _has_body(request: Request) -> bool:
     body = request.body
     if isinstance(body, bytes):
+        if body:
+            return True
         stated = request.headers.get("content-length")
-        return bool(body) or (stated is not None and stated.strip("0 ") != "") or "transfer-encoding" in request.headers
+        return (stated is not None and stated.strip("0 ") != "") or "transfer-encoding" in request.headers
     return body.length != 0
 
 

@@ -52,6 +52,11 @@ class Keys:
                 self.used(key_id, at)
             raise
 
+    @property
+    def generation(self) -> int:
+        """How often everything was forgotten: what was said before may be true no more."""
+        return self._memory.generation
+
     def forget(self) -> None:
         """Read anew what is asked from now on."""
         self._memory.forget()

@@ -18,7 +18,7 @@ class Memory(Generic[K, V]):
     def __init__(self, size: int, empty_size: int) -> None:
         self._found: LRUCache[K, V] = LRUCache(size)
         self._empty: LRUCache[K, V] = LRUCache(empty_size)
-        self._generation = 0
+        self.generation = 0
 
     async def look_up(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
         """What is remembered under ``key``, else what ``load`` tells."""
@@ -27,16 +27,16 @@ class Memory(Generic[K, V]):
                 return memory[key]
             except KeyError:
                 pass
-        generation = self._generation
+        generation = self.generation
         value = await load()
         # A read that began before forget() may have seen the row as it was before the change.
-        if generation == self._generation:
+        if generation == self.generation:
             (self._found if value else self._empty)[key] = value
         return value
 
     def forget(self) -> None:
         """Remember nothing, and nothing of what is being read right now."""
-        self._generation += 1
+        self.generation += 1
         self._found.clear()
         self._empty.clear()
 

@@ -22,6 +22,15 @@ class InstanceStore(Protocol):
 
     async def handle_of(self, environment: str, token: str) -> str | None: ...
 
+    @property
+    def generation(self) -> int:
+        """Another number whenever what was said of mappings may be true no more."""
+        ...
+
+
+_Named = tuple[object, ...]
+_MOST_REMEMBERED = 4096
+
 
 class Resolver:
     """The room's one object: resolves a request to an environment and an instance, within what the caller's key allows."""
@@ -30,6 +39,8 @@ class Resolver:
         self._environments = environments
         self._default = default_environment
         self._store = store
+        self._generation = -1
+        self._remembered: dict[_Named, tuple[CallerKey, Environment, Instance]] = {}
 
     async def resolve(self, request: Request, caller: Caller, exchange: Exchange) -> Target:
         """The target of the call.
@@ -37,22 +48,48 @@ class Resolver:
         Raises ``UnknownEnvironment``, ``NoInstance``, ``AmbiguousInstance`` (with candidates), ``Forbidden`` or ``BadRequest``.
         """
         key = caller.key
-        address = address_of(request, caller.organization, caller.element)
         permissions.require_method(key, request.method)
+        known = self._recall(request, caller)
+        if known is not None and request.method != "POST":
+            environment, instance = known
+            self._require_path(request, key)
+            return self._target(environment, instance, request, exchange)
+        generation = self._store.generation
+        address = address_of(request, caller.organization, caller.element)
         if not address.names_instance or creates_instance(request.method, request.path):
             return await self._platform(request, key, address, exchange)
         permissions.require_scope(key, "hub")
-        if permissions.is_platform_path(request.path):
-            permissions.require_scope(key, permissions.platform_scope(request.method))
+        self._require_path(request, key)
         if address.handle is not None:
             environment, instance = await self._by_handle(address, key, exchange)
         else:
             environment, instance = await self._by_name(request, address, key, exchange)
         if instance.disabled:
             raise NoInstance("this instance is disabled")
+        if address.handle is not None or address.element is not None:  # else the path may decide
+            self._remember(request, caller, environment, instance, generation)
+        return self._target(environment, instance, request, exchange)
+
+    def _target(self, environment: Environment, instance: Instance, request: Request, exchange: Exchange) -> Target:
         exchange.environment, exchange.customer = environment.name, instance.customer
         exchange.element, exchange.handle = instance.element, instance.handle
         return Target(environment, instance, _resource(without_hub(request.path)))
+
+    def _require_path(self, request: Request, key: CallerKey) -> None:
+        if permissions.is_platform_path(request.path):
+            permissions.require_scope(key, permissions.platform_scope(request.method))
+
+    def _recall(self, request: Request, caller: Caller) -> tuple[Environment, Instance] | None:
+        """What the same names, said with the same key, meant before, if no key and no mapping has changed since."""
+        if self._store.generation != self._generation:
+            self._generation = self._store.generation
+            self._remembered.clear()
+        found = self._remembered.get(_named(request, caller))
+        return found[1:] if found is not None and found[0] is caller.key else None
+
+    def _remember(self, request: Request, caller: Caller, environment: Environment, instance: Instance, generation: int) -> None:
+        if generation == self._store.generation == self._generation and len(self._remembered) < _MOST_REMEMBERED:
+            self._remembered[_named(request, caller)] = (caller.key, environment, instance)
 
     async def _platform(self, request: Request, key: CallerKey, address: Address, exchange: Exchange) -> Target:
         if address.handle is not None:
@@ -118,6 +155,22 @@ class Resolver:
         if not candidates:
             raise NoInstance(_nothing(found, address, environment))
         return environment, candidates[0]
+
+
+def _named(request: Request, caller: Caller) -> _Named:
+    """Everything that an address is read from."""
+    said = request.headers.index.get
+    return (
+        caller.key.id,
+        request.prefix,
+        said("gateway-environment"),
+        said("gateway-customer"),
+        said("gateway-element"),
+        said("gateway-instance"),
+        said("gateway-explain"),
+        caller.organization,
+        caller.element,
+    )
 
 
 def _nothing(found: tuple[Instance, ...], address: Address, environment: Environment) -> str:

@@ -35,23 +35,22 @@ def address_of(request: Request, organization: str | None, element: str | None) 
     ``Gateway-Instance`` beside a ``Gateway-Customer`` or ``Gateway-Element``.
     """
     environment, customer, key = request.prefix
-
-    def header(name: str) -> str | None:
-        return _text(request.headers.get(name))
-
-    if "gateway-explain" in request.headers:
+    header = request.headers.index.get
+    if header("gateway-explain") is not None:
         raise BadRequest("Gateway-Explain is not understood by this version; nothing was sent")
-    environment = environment or header("gateway-environment")
+    environment = environment or _text(header("gateway-environment"))
     if customer is None:
-        named = header("gateway-instance")
-        customer, key = header("gateway-customer"), header("gateway-element")
+        named = _text(header("gateway-instance"))
+        customer, key = _text(header("gateway-customer")), header("gateway-element")
         if named is not None:
             if customer is not None or key is not None:
                 raise BadRequest("Gateway-Instance stands for customer and element; name one or the other")
             return _instance(named, environment, "Gateway-Instance")
         if customer is None and element is not None:
             return _instance(element, environment or organization, "the Element part of Authorization")
-    _check(environment=environment, customer=customer, element=key)
+    for what, name in (("environment", environment), ("customer", customer), ("element", key)):
+        if name is not None:
+            _check(what, name)
     return Address(environment or organization, customer, key)
 
 
@@ -73,18 +72,18 @@ def _instance(text: str, environment: str | None, where: str) -> Address:
     if len(parts) == 3 and all(parts):
         if environment is not None and environment != parts[0]:
             raise BadRequest(f"{where} and another header name two environments")
-        _check(environment=parts[0], customer=parts[1], element=parts[2])
+        for what, name in zip(("environment", "customer", "element"), parts, strict=True):
+            _check(what, name)
         return Address(*parts)
     # Cannot be one of ours; let the look-up say so.
     return Address(environment, handle="")
 
 
-def _check(**names: str | None) -> None:
-    for what, name in names.items():
-        if name is not None and "gwk_" in name:
-            raise BadRequest(f"a caller key stands where the {what} should")
-        if name is not None and not _NAME.fullmatch(name):
-            raise BadRequest(f"the {what} is not a name: 1 to 128 characters, no slash, no control characters")
+def _check(what: str, name: str) -> None:
+    if "gwk_" in name:
+        raise BadRequest(f"a caller key stands where the {what} should")
+    if not _NAME.fullmatch(name):
+        raise BadRequest(f"the {what} is not a name: 1 to 128 characters, no slash, no control characters")
 
 
 def creates_instance(method: str, path: str) -> bool:

@@ -101,6 +101,11 @@ class Instances:
             found = await rows.counts(connection)
         return {(environment, element, "disabled" if disabled else "active"): number for environment, element, disabled, number in found}
 
+    @property
+    def generation(self) -> int:
+        """How often everything was forgotten: what was said before may be true no more."""
+        return self._by_handle.generation
+
     def forget(self) -> None:
         """Read anew what is asked from now on."""
         for memory in (self._by_handle, self._of_customer, self._handle_of):

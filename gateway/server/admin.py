@@ -117,8 +117,9 @@ class _Routes:
         return web.json_response(document, status=status)
 
     async def metrics(self, request: web.Request) -> web.Response:
+        self._parts.telemetry.metrics.settle()
         # In a thread: a scrape of thousands of series takes milliseconds that calls would wait (faults 58).
-        body, content_type = await asyncio.to_thread(self._parts.telemetry.metrics.expose, request.headers.get("Accept", ""))
+        body, content_type = await asyncio.to_thread(self._parts.telemetry.metrics.encode, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def add_instance(self, request: web.Request) -> web.Response:

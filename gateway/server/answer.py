@@ -94,8 +94,7 @@ def _head(response: Response, exchange: Exchange, framing: str, keep_alive: bool
     status = response.status
     lines = [f"HTTP/1.1 {status} {response.reason or _REASONS.get(status, '')}\r\n"]
     dated = False
-    for name, value in response.headers.pairs:
-        lowered = name.lower()
+    for lowered, (name, value) in zip(response.headers.names, response.headers.pairs, strict=True):
         if lowered in _NOT_DOWN:
             continue
         dated = dated or lowered == "date"

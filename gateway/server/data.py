@@ -83,7 +83,8 @@ class DataListener:
     async def _refuse(self, connection: CallerConnection) -> bool:
         """A request that the parser did not take: 400, and the connection ends, since nobody knows where the next one begins."""
         now = time.monotonic()
-        exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time(), phase="parse")
+        exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time())
+        exchange.phase = "parse"
         self._telemetry.begin(exchange)
         try:
             response = _spoken(BadRequest("the request is not proper HTTP/1.1"), exchange)

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from urllib.parse import unquote
 
 from aiohttp.http import RawRequestMessage
@@ -23,6 +24,7 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::(\d{
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _NOT_ZERO = 1 << 64 | 1  # neither a trace nor a span is numbered zero
+_ORDINARY = re.compile(r"/[!-$&-~]*")
 _KEY = re.compile(r"gwk_[A-Za-z0-9_]+")
 
 
@@ -50,6 +52,8 @@ def begin(message: RawRequestMessage, headers: Headers, started: float) -> Excha
 def _shown(target: str) -> str:
     """The path of a request target as the log shows it: no query, no authority (either may hold secrets), no caller key."""
     path = target.partition("?")[0]
+    if _ORDINARY.fullmatch(path) and "gwk_" not in path:
+        return path[:2048]
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
     path = path.encode("ascii", "replace").decode()
@@ -71,8 +75,7 @@ def read(message: RawRequestMessage, payload: StreamReader, connection: CallerCo
 
 def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
     seen = set()
-    for name, _ in headers.pairs:
-        name = name.lower()
+    for name in headers.names:
         if ("_" in name and name.replace("_", "-") in _IDENTIFYING | {"gateway-customer"}) or name.startswith("gateway_"):
             raise BadRequest("a header that says who calls is spelled with underscores")
         if name in seen and (name in _SINGLE or name.startswith("gateway-")):
@@ -91,6 +94,7 @@ def _check_fields(message: RawRequestMessage, headers: Headers) -> None:
         raise BadRequest("the only expectation that can be met is 100-continue")
 
 
+@lru_cache(maxsize=256)
 def _is_host(host: str) -> bool:
     match = _HOST.fullmatch(host)
     return match is not None and int(match[1] or 0) <= 65535

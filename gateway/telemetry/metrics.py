@@ -6,6 +6,7 @@ that exist, and at most 200 path shapes an element. A customer, a key, a path or
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 
@@ -22,6 +23,30 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 Instances = Mapping[tuple[str, str, str], int]
+
+
+class _Tally:
+    """Calls counted since the last scrape: how many, by duration, and for how long together."""
+
+    __slots__ = ("buckets", "calls", "seconds")
+
+    def __init__(self) -> None:
+        self.calls, self.seconds, self.buckets = 0, 0.0, [0] * (len(_BUCKETS_S) + 1)
+
+    def add(self, seconds: float) -> None:
+        self.calls += 1
+        self.seconds += seconds
+        self.buckets[bisect_left(_BUCKETS_S, seconds)] += 1
+
+
+def _pour(tally: _Tally, counter: Counter, histogram: Histogram) -> None:
+    """Hand on what was counted. Each call would cost as much here as all calls between two scrapes do."""
+    if tally.calls:
+        counter.inc(tally.calls)
+        histogram._sum.inc(tally.seconds)
+        for bucket, calls in zip(histogram._buckets, tally.buckets, strict=True):
+            bucket.inc(calls)
+        tally.__init__()  # type: ignore[misc]
 
 
 class Metrics:
@@ -82,8 +107,9 @@ class Metrics:
         )
         self._instances = Gauge("gateway_instances", "Mappings", ["environment", "element", "state"], registry=registry)
         Info("gateway_build", "Which program this is", registry=registry).info({"version": __version__})
-        self._children: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
-        self._upstream_children: dict[tuple[str, ...], tuple[Counter, Histogram]] = {}
+        self._tallies: dict[tuple[str, str, str, str, str], _Tally] = {}
+        self._upstream_tallies: dict[tuple[str, str, str, str, str], _Tally] = {}
+        self._unanswered: Tally[tuple[str, str, str, str]] = Tally()
         self._shapes: dict[str, set[str]] = {}
 
     def count(self, exchange: Exchange) -> None:
@@ -91,11 +117,10 @@ class Metrics:
         method = _method(exchange.method)
         environment, element = exchange.environment, exchange.element
         key = (environment, element, method, str(exchange.status), exchange.cache)
-        pair = self._children.get(key)
-        if pair is None:
-            pair = self._children[key] = (self._requests.labels(*key), self._duration.labels(environment, element, exchange.cache))
-        pair[0].inc()
-        pair[1].observe(exchange.total_seconds)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = _Tally()
+        tally.add(exchange.total_seconds)
         if exchange.upstream_calls:
             self._count_upstream(exchange, method)
         if exchange.limited:
@@ -105,18 +130,29 @@ class Metrics:
 
     def _count_upstream(self, exchange: Exchange, method: str) -> None:
         exchange.resource = resource = self._bounded(exchange.element, exchange.resource)
-        answered = exchange.upstream_calls - exchange.upstream_failures
-        for status, calls in ((str(exchange.upstream_status), answered), ("none", exchange.upstream_failures)):
-            if not calls:
-                continue
-            key = (exchange.environment, exchange.element, resource, method, status)
-            pair = self._upstream_children.get(key)
-            if pair is None:
-                self._breaker.labels(*key[:2]).set(0)  # calls leave: there is nothing in this version that would hold them
-                pair = self._upstream_children[key] = (self._upstream.labels(*key), self._upstream_duration.labels(*key[:3]))
-            pair[0].inc(calls)
-            if status != "none":
-                pair[1].observe(exchange.upstream_seconds)
+        if exchange.upstream_calls > exchange.upstream_failures:
+            key = (exchange.environment, exchange.element, resource, method, str(exchange.upstream_status))
+            tally = self._upstream_tallies.get(key)
+            if tally is None:
+                tally = self._upstream_tallies[key] = _Tally()
+            tally.add(exchange.upstream_seconds)
+        if exchange.upstream_failures:
+            self._unanswered[exchange.environment, exchange.element, resource, method] += exchange.upstream_failures
+
+    def settle(self) -> None:
+        """Bring everything up to date for a scrape; to be called where calls are counted, in no other thread."""
+        for key, tally in self._tallies.items():
+            _pour(tally, self._requests.labels(*key), self._duration.labels(key[0], key[1], key[4]))
+        for key, tally in self._upstream_tallies.items():
+            _pour(tally, self._upstream.labels(*key), self._upstream_duration.labels(*key[:3]))
+            self._breaker.labels(*key[:2]).set(0)  # calls leave: there is nothing in this version that would hold them
+        for where, calls in self._unanswered.items():
+            self._upstream.labels(*where, "none").inc(calls)
+            self._breaker.labels(*where[:2]).set(0)
+        self._unanswered.clear()
+        flying = Tally(exchange.environment for exchange in self.live)
+        for environment in {*self._environments, *flying}:
+            self._in_flight.labels(environment).set(flying[environment])
 
     def _bounded(self, element: str, resource: str) -> str:
         shapes = self._shapes.setdefault(element, set())
@@ -138,10 +174,13 @@ class Metrics:
             self._instances.labels(*key).set(number)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
-        """(body, content type) of a scrape: OpenMetrics where ``accept`` asks for it, else the Prometheus text format."""
-        flying = Tally(exchange.environment for exchange in self.live)
-        for environment in {*self._environments, *flying}:
-            self._in_flight.labels(environment).set(flying[environment])
+        """(body, content type) of a scrape, up to date."""
+        self.settle()
+        return self.encode(accept)
+
+    def encode(self, accept: str) -> tuple[bytes, str]:
+        """The same as of the last ``settle``, in any thread: OpenMetrics where ``accept`` asks for it, else the Prometheus text
+        format."""
         encoder, content_type = choose_encoder(accept)
         return encoder(self.registry), content_type
 

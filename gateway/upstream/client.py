@@ -118,7 +118,7 @@ class Client:
             if isinstance(error, UpstreamUnreachable) and connection.reused and not connection.heard:
                 raise StaleConnection(error.detail) from None
             raise
-        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers)
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
         reason = message.reason.encode("utf-8", "surrogateescape").decode("latin-1")
         down = _Download(self, origin, connection, payload, upload, _length(headers))
         if head_only or message.code in (204, 304):

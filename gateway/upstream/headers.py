@@ -31,8 +31,7 @@ def upward(headers: Headers, conditions: Sequence[Pair] | None = None) -> list[P
     """The caller's end-to-end fields that go up, as they came; ``conditions`` stand in for its own conditional fields."""
     named = _named_in_connection(headers)
     kept = []
-    for pair in headers.pairs:
-        name = pair[0].lower()
+    for name, pair in zip(headers.names, headers.pairs, strict=True):
         if name in _NOT_UP or name.startswith(_NOT_UP_PREFIXES) or name in named:
             continue
         if conditions is not None and name in _CONDITIONAL:
@@ -60,8 +59,7 @@ def downward(headers: Headers, secrets: Sequence[Needle], *, keep_length: bool =
     """
     named = _named_in_connection(headers)
     kept = []
-    for pair in headers.pairs:
-        name = pair[0].lower()
+    for name, pair in zip(headers.names, headers.pairs, strict=True):
         if (name in _NOT_DOWN or name in named) and not (keep_length and name == "content-length"):
             continue
         kept.append(pair)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ class Needle(NamedTuple):
 
     stem: bytes
     spellings: tuple[bytes, ...]
+    text: str = ""  # the stem once more, for header values
 
 
 def needles(secrets: Iterable[str]) -> tuple[Needle, ...]:
@@ -35,8 +37,13 @@ def _needle(secret: str) -> Needle:
         for escapes in (_JSON, {**_JSON, "/": "\\/"}):
             text = "".join(f"\\u{ord(sign):04x}" if sign in risky else escapes.get(sign, sign) for sign in secret)
             found |= {text, _ESCAPED.sub(lambda match: match[0].upper(), text)}
-    stem = re.match(r"[A-Za-z0-9]*", secret)
-    return Needle(stem[0].encode() if stem else b"", tuple(sorted((text.encode() for text in found), key=lambda text: (-len(text), text))))
+    octets = sorted((text.encode() for text in found), key=lambda text: (-len(text), text))
+    stem = "".join(takewhile(_is_plain, secret))
+    return Needle(stem.encode(), tuple(octets), stem)
+
+
+def _is_plain(sign: str) -> bool:
+    return sign.isascii() and sign.isalnum()
 
 
 _JSON = {'"': '\\"', "\\": "\\\\"}
@@ -46,7 +53,7 @@ _ESCAPED = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
 
 def mask(data: bytes, secrets: Sequence[Needle]) -> bytes:
     """``data`` with every occurrence of ``secrets`` overwritten."""
-    for stem, found in secrets:
+    for stem, found, _ in secrets:
         if stem in data:
             for secret in found:
                 if secret in data:
@@ -56,6 +63,8 @@ def mask(data: bytes, secrets: Sequence[Needle]) -> bytes:
 
 def mask_text(text: str, secrets: Sequence[Needle]) -> str:
     """A header value with every occurrence of ``secrets`` overwritten."""
+    if not any(needle.text in text for needle in secrets):
+        return text
     return mask(text.encode("latin-1"), secrets).decode("latin-1")
 
 

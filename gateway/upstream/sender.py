@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -154,7 +155,12 @@ def _masked(response: Response, secrets: tuple[Needle, ...]) -> Response:
 
 
 def _is_text(headers: Headers) -> bool:
-    if (headers.get("content-encoding") or "identity").strip().lower() != "identity":
+    coding = headers.get("content-encoding")
+    if coding is not None and coding.strip().lower() != "identity":
         return False
-    media = (headers.get("content-type") or "text/").lower()
-    return any(part in media for part in _TEXT)
+    return _is_text_media(headers.get("content-type") or "text/")
+
+
+@lru_cache(maxsize=256)
+def _is_text_media(media: str) -> bool:
+    return any(part in media.lower() for part in _TEXT)

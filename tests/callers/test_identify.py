@@ -17,6 +17,8 @@ OTHER_ID, OTHER = mint()
 
 
 class Table:
+    generation = 0
+
     """A ``KeyStore`` of given keys."""
 
     def __init__(self, *keys: CallerKey) -> None:

@@ -38,6 +38,8 @@ ALL = [
 class Table:
     """An ``InstanceStore`` of given mappings."""
 
+    generation = 0
+
     async def by_handle(self, handle: str) -> Instance | None:
         return next((one for one in ALL if one.handle == handle), None)
 
