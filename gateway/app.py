@@ -6,8 +6,8 @@ Start-up refuses what would fail later (contract 3): a database whose rows the m
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
+import json
 import resource
 import signal
 import sys
@@ -19,14 +19,14 @@ from functools import cache as memoize
 
 import structlog
 
+from gateway.background import Following
 from gateway.cache import Cache
 from gateway.cache.memory import MemoryStore
 from gateway.cache.policy import CachePolicy, Rule
 from gateway.callers import Callers
 from gateway.callers.store import Keys
-from gateway.config import Config, ConfigError, Problem, without_effect
-from gateway.database.engine import Database, follow, open_database, upgrade
-from gateway.errors import GatewayError
+from gateway.config import ConfigError, Problem, without_effect
+from gateway.database.engine import open_database, upgrade
 from gateway.exchange import Environment
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
@@ -41,6 +41,7 @@ from gateway.server.admin import AdminParts, make_app
 from gateway.server.connection import GuardedServer, ListenSettings
 from gateway.server.data import DataListener
 from gateway.server.health import Health
+from gateway.settings import Config
 from gateway.telemetry import Telemetry
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.logs import configure
@@ -50,9 +51,6 @@ from gateway.upstream.client import Client, ClientSettings
 from gateway.upstream.sender import Sender
 
 log = structlog.get_logger("gateway")
-
-FOLLOW_S = 0.5  # a change made elsewhere is noticed within 2 s (contract 5)
-_USED_FLUSH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,8 @@ class Gateway:
     """Set: do not wait for open calls any longer."""
 
 
-def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]]) -> int:
-    """Serve until a signal says to stop; the exit status of the process."""
+def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]], *, as_json: bool = False) -> int:
+    """Serve until a signal says to stop; the exit status of the process. ``as_json``: name the listeners as JSON."""
     configure(config.log_level)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every secret in plain (threats 19)
     path = config.database_path()
@@ -79,7 +77,7 @@ def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[
     gc.set_threshold(20_000, 20, 50)
     gc.freeze()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config, environments, keys))
+        return runner.run(_serve(config, environments, keys, as_json))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -90,15 +88,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]]) -> int:
+async def _serve(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]], as_json: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(config, environments, keys) as gateway:
         for name, (host, port) in (("data", gateway.data), ("admin", gateway.admin)):
-            shown = f"[{host}]" if ":" in host else host
-            sys.stdout.write(f"{name} listener on http://{shown}:{port}\n")
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            sys.stdout.write(json.dumps({"listener": name, "url": url}) + "\n" if as_json else f"{name} listener on {url}\n")
         sys.stdout.flush()
         for setting in without_effect(config):
             log.warning("a setting has no effect in this version", setting=setting)
@@ -137,7 +135,7 @@ async def running(config: Config, environments: Mapping[str, Environment], keys:
             Sender(client, limits, time.monotonic),
             Sealer(instances),
         )
-        following = _Following(database, instances, caller_keys, telemetry.metrics)
+        following = Following(database, instances, caller_keys, telemetry.metrics)
         health.checks.append(following.degraded)
         await stack.enter_async_context(following.running())
         listening = _listen_settings(config)
@@ -175,63 +173,6 @@ async def _listening(
         if cut:
             log.warning("open calls were cut", listener=name, calls=cut)
         sweeper.cancel()
-
-
-class _Following:
-    """What goes on beside the calls: noticing what others write, counting mappings, writing down when keys were used."""
-
-    def __init__(self, database: Database, instances: Instances, keys: Keys, metrics: Metrics) -> None:
-        self._database = database
-        self._instances = instances
-        self._keys = keys
-        self._metrics = metrics
-        self._changed = asyncio.Event()
-        self._reachable = True
-
-    def degraded(self) -> str | None:
-        """A reason to be degraded, or None."""
-        return None if self._reachable else "the database cannot be reached"
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        self._metrics.set_instances(await self._instances.counts())
-        works = (follow(self._database, FOLLOW_S, self._on_change), self._count(), self._probe(), self._flush())
-        tasks = [asyncio.create_task(work) for work in works]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            with contextlib.suppress(GatewayError):
-                await self._keys.flush()
-
-    def _on_change(self) -> None:
-        self._instances.forget()
-        self._keys.forget()
-        self._changed.set()
-
-    async def _count(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            with contextlib.suppress(GatewayError):
-                self._metrics.set_instances(await self._instances.counts())
-
-    async def _probe(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            try:
-                await self._database.revision()
-                self._reachable = True
-            except GatewayError:
-                self._reachable = False
-
-    async def _flush(self) -> None:
-        while True:
-            await asyncio.sleep(_USED_FLUSH_S)
-            with contextlib.suppress(GatewayError):
-                await self._keys.flush()
 
 
 def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, field_validator
 
-from gateway.config import NAME, parse_duration
 from gateway.errors import BadRequest
 from gateway.secret import Secret
+from gateway.settings import NAME, parse_duration
 
 _CENTURY_S = 36_525 * 86_400.0
 _LONGEST_SECRET = 1024

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import (
-    Config,
-    ConfigError,
-    load,
-    load_for_serving,
-    master_keys,
-    parse_address,
-    parse_duration,
-    parse_size,
-    without_effect,
-)
+from gateway.config import ConfigError, load, load_for_serving, master_keys, without_effect
 from gateway.elements.preset import presets
+from gateway.settings import Config, parse_address, parse_duration, parse_size
 
 CANARY = "canary-9c1e"
 KEY = base64.b64encode(bytes(range(32))).decode()

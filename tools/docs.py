@@ -22,10 +22,10 @@ from pydantic.fields import FieldInfo
 
 from gateway import errors
 from gateway.cli import app
-from gateway.config import Config, parse_address, parse_size
 from gateway.elements.preset import presets
 from gateway.models import KeyRotation, NewInstance, NewKey
 from gateway.server.admin import Purge
+from gateway.settings import Config, parse_address, parse_size
 from gateway.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]

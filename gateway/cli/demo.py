@@ -182,12 +182,12 @@ def _invite(gateway: Gateway, keys: _Keys) -> None:
     console.print("[bold]Now you.[/] In another terminal:\n")
     for line in (
         f"KEY={keys.service}",
-        f'curl -i -H "Authorization: Bearer $KEY" {data}/c/acme/hubspot/elements/api-v2/hubs/marketing/contacts',
-        f'curl -i -H "X-Api-Key: $KEY" -H "Gateway-Customer: globex" {data}/elements/api-v2/hubs/helpdesk/incidents',
-        f'curl -i -H "Authorization: User $KEY, Organization dev" {data}/elements/api-v2/instances',
+        f'curl -i -H "Authorization: Bearer $KEY" "{data}/c/acme/hubspot/elements/api-v2/hubs/marketing/contacts"',
+        f'curl -i -H "X-Api-Key: $KEY" -H "Gateway-Customer: globex" "{data}/elements/api-v2/hubs/helpdesk/incidents"',
+        f'curl -i -H "Authorization: User $KEY, Organization dev" "{data}/elements/api-v2/instances"',
         f"ADMIN={keys.admin}",
-        f'curl -s -H "Authorization: Bearer $ADMIN" {admin}/admin/v1/exchanges?limit=3',
-        f'curl -s -H "Authorization: Bearer $ADMIN" {admin}/admin/v1/limits',
+        f'curl -s -H "Authorization: Bearer $ADMIN" "{admin}/admin/v1/exchanges?limit=3"',
+        f'curl -s -H "Authorization: Bearer $ADMIN" "{admin}/admin/v1/limits"',
         f"curl -s {admin}/metrics",
     ):
         console.print(f"  {escape(line)}")

@@ -16,12 +16,13 @@ import typer
 from gateway.cli.output import GATEWAY_TOML, AsJson, ConfigFile, print_json
 from gateway.cli.sample import SAMPLE
 from gateway.cli.session import actor
-from gateway.config import Config, load, master_keys
+from gateway.config import load, master_keys
 from gateway.database.engine import open_database, upgrade
 from gateway.errors import GatewayError
 from gateway.instances.vault import Vault
 from gateway.models import NewKey
 from gateway.operations import Operations
+from gateway.settings import Config
 
 
 class InitError(GatewayError):

@@ -8,9 +8,9 @@ import signal
 
 import typer
 
-from gateway.config import parse_address
 from gateway.sandbox import Sandbox
 from gateway.sandbox.server import running
+from gateway.settings import parse_address
 
 
 def sandbox(

@@ -11,9 +11,12 @@ import typer
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configuration file")]
 
 
-def serve(config: ConfigPath = Path("gateway.toml")) -> None:
+def serve(
+    config: ConfigPath = Path("gateway.toml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Name the listeners as a JSON line each")] = False,
+) -> None:
     """Serve calls until SIGTERM or SIGINT; then open calls finish and the process ends with 0."""
     from gateway.app import run  # noqa: PLC0415 - the whole server: other commands need not load it
     from gateway.config import load_for_serving  # noqa: PLC0415
 
-    sys.exit(run(*load_for_serving(config)))
+    sys.exit(run(*load_for_serving(config), as_json=as_json))

@@ -8,10 +8,10 @@ from time import time
 
 import structlog
 
-from gateway.config import Config
 from gateway.database.engine import Database
 from gateway.errors import UnknownEnvironment
 from gateway.instances.vault import Vault
+from gateway.settings import Config
 
 _audit = structlog.get_logger("gateway.audit")
 

@@ -108,7 +108,8 @@ def _spoken(error: GatewayError, exchange: Exchange) -> Response:
     exchange.status = error.status
     exchange.problem = error.slug
     exchange.outcome = error.slug
-    exchange.note(exchange.phase, error.slug, error.detail)
+    if not exchange.decisions or exchange.decisions[-1][2] != error.detail:  # else the room has said so itself
+        exchange.note(exchange.phase, error.slug, error.detail)
     return problem(error, exchange.request_id)
 
 

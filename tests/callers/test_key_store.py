@@ -11,12 +11,12 @@ import pytest
 
 from gateway.callers.keys import matches
 from gateway.callers.store import Keys
-from gateway.config import Config
 from gateway.database.engine import Database, open_database, upgrade
 from gateway.errors import StoreUnavailable
 from gateway.instances.vault import Vault
 from gateway.models import CreatedKey, NewKey
 from gateway.operations import Operations
+from gateway.settings import Config
 
 CONFIG = Config.model_validate({"environments": {"dev": {"base_url": "http://x", "user_secret": "env:A", "organization_secret": "env:B"}}})
 

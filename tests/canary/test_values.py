@@ -12,7 +12,7 @@ import pytest
 from gateway.authorization import Credentials, parse
 from gateway.callers import Caller
 from gateway.callers.keys import CallerKey, digest, mint
-from gateway.config import Config, ConfigError, load, load_for_serving
+from gateway.config import ConfigError, load, load_for_serving
 from gateway.errors import BadRequest, GatewayError
 from gateway.exchange import Environment, Headers, Instance, Request, Response, Target
 from gateway.instances.address import address_of
@@ -20,6 +20,7 @@ from gateway.instances.vault import Identity, Sealed, Vault, VaultError
 from gateway.models import CreatedKey, InstancePatch, KeyRotation, NewInstance
 from gateway.models import parse as parse_model
 from gateway.secret import Secret
+from gateway.settings import Config
 from tests.canary.planted import Planted, secret
 
 TEXT = secret("value")

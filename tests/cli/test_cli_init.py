@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.sample import SAMPLE
-from gateway.config import Config, load, master_keys, without_effect
+from gateway.config import load, master_keys, without_effect
 from gateway.database.engine import is_current
+from gateway.settings import Config
 
 MADE = {"gateway.toml", "master.keys", "gateway.db"}
 

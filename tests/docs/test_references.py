@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from gateway import errors
-from gateway.config import Config, load
+from gateway.config import load
+from gateway.settings import Config
 from gateway.telemetry.metrics import Metrics
 from tests.docs.blocks import ROOT, anchors, blocks, pages, prose, spans
 from tools.docs import every_command

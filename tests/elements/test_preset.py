@@ -5,9 +5,9 @@ from importlib.resources import files
 
 import pytest
 
-from gateway.config import ElementConfig
 from gateway.elements.preset import presets
 from gateway.limits.quota import parse_quota
+from gateway.settings import ElementConfig
 
 KEYS = ["closeio", "hubspot", "sapc4chd", "servicenowoauth", "sfdc"]
 

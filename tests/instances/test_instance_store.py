@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.config import Config
 from gateway.database.engine import Database, open_database, upgrade
 from gateway.errors import StoreUnavailable
 from gateway.instances.store import Instances
@@ -18,6 +17,7 @@ from gateway.instances.vault import Vault, VaultError
 from gateway.models import InstancePatch, NewInstance
 from gateway.operations import Operations
 from gateway.secret import Secret
+from gateway.settings import Config
 
 CONFIG = Config.model_validate(
     {"environments": {name: {"base_url": "http://x", "user_secret": "env:A", "organization_secret": "env:B"} for name in ("dev", "prod")}}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Config
 from gateway.database.engine import Database, open_database, upgrade
 from gateway.instances.vault import Vault
 from gateway.operations import Operations
+from gateway.settings import Config
 
 ACCOUNT = {"base_url": "http://x", "user_secret": "env:A", "organization_secret": "env:B"}
 

@@ -10,12 +10,12 @@ from structlog.testing import capture_logs
 
 from gateway.callers.keys import matches
 from gateway.callers.store import Keys
-from gateway.config import Config
 from gateway.database.engine import Database
 from gateway.errors import BadRequest, NotFound, UnknownEnvironment
 from gateway.instances.vault import Vault
 from gateway.models import KeyRotation, NewKey, parse
 from gateway.operations import Operations
+from gateway.settings import Config
 
 
 def new(**more: Any) -> NewKey:

@@ -6,11 +6,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from gateway.config import Config
 from gateway.database.engine import Database
 from gateway.instances.vault import Vault
 from gateway.models import InstancePatch, NewInstance, parse
 from gateway.operations import Operations, verify_vault
+from gateway.settings import Config
 
 K1, K2 = ("k1", b"1" * 32), ("k2", b"2" * 32)
 

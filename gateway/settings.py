@@ -1,0 +1,232 @@
+"""What may stand in ``gateway.toml``: its sections, their defaults and descriptions, and the forms that values have (contract 3).
+
+The descriptions are the documentation (``tools/docs.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from gateway.limits.quota import parse_quota
+
+_UNITS_S = {"": 1, "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_UNITS_B = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from ``"60s"``, ``"500ms"``, ``"10m"``, ``"1h"``, ``"90d"`` or a number of seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 and isfinite(value):
+        return float(value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|)", value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError('a duration such as "500ms", "60s", "10m", "1h" or "90d"')
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def parse_size(value: object) -> int:
+    """Octets from ``"256MiB"``, ``"64KiB"``, ``"1GB"`` or a number."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = re.fullmatch(r"(\d+)\s*([KMG]i?B|B|)", value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError('a size such as "64KiB", "256MiB" or a number of octets')
+    return int(match[1]) * _UNITS_B[match[2]]
+
+
+def parse_address(value: object) -> tuple[str, int]:
+    """(host, port) from ``"127.0.0.1:8080"`` or ``"[::1]:8080"``; port 0 lets the system choose."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s]+)):(\d{1,5})", value) if isinstance(value, str) else None
+    if not match or int(match[3]) > 65535:
+        raise ValueError('an address such as "127.0.0.1:8080" or "[::1]:8080"')
+    return match[1] or match[2], int(match[3])
+
+
+def _base_url(value: object) -> str:
+    problem = 'a URL such as "https://api.cloud-elements.com/elements/api-v2", no user, query or fragment'
+    match = _BASE_URL.fullmatch(value) if isinstance(value, str) else None
+    if not match or not isinstance(value, str) or int(match["port"] or 1) not in range(1, 65536) or ".." in match["host"]:
+        raise ValueError(problem)
+    if match["host"].startswith("["):
+        try:
+            IPv6Address(match["host"][1:-1])
+        except ValueError:
+            raise ValueError(problem) from None
+    return value.rstrip("/")
+
+
+_BASE_URL = re.compile(
+    r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?(?:/[!\"$-+\--/0-9:;<=>A-Z\[-~]*)?"
+)
+
+
+def _quota(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError('a limit such as "100/10s", "250000/day" or "10/s burst 20"')
+    parse_quota(value)
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+QuotaText = Annotated[str, BeforeValidator(_quota)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(_Section):
+    """Where the gateway listens, and what it puts up with there. Defaults that a public listener could live with."""
+
+    data: Address = Field(default=("127.0.0.1", 8080), description="Where services call")
+    admin: Address = Field(default=("127.0.0.1", 8081), description="Where operators and Prometheus call")
+    header_timeout: Duration = Field(default=10.0, gt=0, description="How long a request head may take to arrive")
+    body_timeout: Duration = Field(default=30.0, gt=0, description="How long a request body may pause")
+    keep_alive_timeout: Duration = Field(default=75.0, gt=0, description="How long a connection may be idle between calls")
+    write_timeout: Duration = Field(default=30.0, gt=0, description="How long a caller may take nothing of an answer")
+    drain_timeout: Duration = Field(default=30.0, ge=0, description="How long open calls may take to finish after SIGTERM")
+    max_connections: int = Field(default=10_000, gt=0, description="Open connections a listener; more are answered 503")
+    max_line_bytes: Size = Field(default=8192, gt=0, description="Longest request line or header field")
+    max_head_bytes: Size = Field(default=65536, gt=0, description="Largest request head")
+    max_fields: int = Field(default=100, gt=0, description="Most header fields in a request")
+    max_body_bytes: Size = Field(default=6 * 1024**3, gt=0, description="Largest request body (Cloud Elements takes 6 GB)")
+
+
+class Database(_Section):
+    """Where mappings and keys are kept."""
+
+    url: str = Field(default="sqlite:///gateway.db", description="`sqlite:///FILE`, relative to the configuration file")
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not re.fullmatch(r"sqlite:///.+", value):
+            raise ValueError('"sqlite:///FILE" (this version keeps its rows in SQLite)')
+        return value
+
+
+class Vault(_Section):
+    """Where the master keys are."""
+
+    keys: str = Field(default="file:master.keys", description="`file:PATH` or `env:NAME`: a line a key, `id:base64 of 32 bytes`")
+
+    @field_validator("keys")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not re.fullmatch(r"(file|env):.+", value):
+            raise ValueError('"file:PATH" or "env:NAME"')
+        return value
+
+
+class Shared(_Section):
+    """Stores that replicas share: none in this version, limits and cache live in the process."""
+
+
+class EnvironmentConfig(_Section):
+    """One Cloud Elements account."""
+
+    base_url: BaseUrl = Field(description="Up to and with `/elements/api-v2`")
+    user_secret: str = Field(repr=False, description="`env:NAME` or `file:PATH`")
+    organization_secret: str = Field(repr=False, description="`env:NAME` or `file:PATH`")
+    allow_plain_secrets: bool = Field(default=False, description="Let the two secrets stand here literally")
+
+
+class CacheRule(_Section):
+    """What holds for the paths that match; first match wins."""
+
+    path: str = Field(pattern=r"^/", description="Glob on the path without `/elements/api-v2` and `/hubs/{hub}`; `**` crosses slashes")
+    enabled: bool | None = None
+    ttl: Duration | None = None
+    stale_while_revalidate: Duration | None = None
+    stale_if_error: Duration | None = None
+
+
+class ElementCache(_Section):
+    """How long answers of an element stay fresh where they do not say so themselves."""
+
+    enabled: bool = Field(default=True, description="Whether GETs are cached at all")
+    ttl: Duration = Field(default=0.0, description="Freshness where the answer states none; `0s`: only what the answer itself allows")
+    stale_while_revalidate: Duration = Field(default=0.0, description="Not in effect in this version")
+    stale_if_error: Duration = Field(default=0.0, description="Not in effect in this version")
+    rules: tuple[CacheRule, ...] = Field(default=(), description="By path, first match wins")
+
+
+class ElementConfig(_Section):
+    """Limits and cache of one element: its shipped preset, overridden by what the configuration says."""
+
+    limits: tuple[QuotaText, ...] = Field(default=(), description='`"N/period"` or `"N/period burst B"`; all hold at once')
+    concurrency: int | None = Field(default=None, gt=0, description="Not in effect in this version")
+    scope: Literal["instance", "customer", "element", "group"] = Field(default="instance", description="What shares one budget")
+    wait: Duration = Field(default=0.0, description="Not in effect in this version")
+    timezone: str = Field(default="UTC", description="Whose midnight ends a `day` or `month`")
+    cache: ElementCache = ElementCache()
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError('a time zone such as "UTC" or "America/Chicago"') from error
+        return value
+
+
+class CacheConfig(_Section):
+    """How much memory the cache may take."""
+
+    max_bytes: Size = Field(default=256 * 1024**2, description="In all")
+    max_object_bytes: Size = Field(default=1024**2, description="Largest answer that is kept")
+
+
+class Cors(_Section):
+    """Cross-origin callers: none in this version."""
+
+    allowed_origins: tuple[str, ...] = Field(default=(), max_length=0, description="Empty: cross-origin pages are not let in")
+
+
+class Upstream(_Section):
+    """How the gateway behaves towards Cloud Elements."""
+
+    connect_timeout: Duration = Field(default=5.0, gt=0, description="Name, TCP and TLS together")
+    response_timeout: Duration = Field(default=120.0, gt=0, description="Until the head of the answer")
+    body_timeout: Duration = Field(default=60.0, gt=0, description="How long an answer may pause")
+    keep_alive: Duration = Field(default=20.0, ge=0, description="How long an idle connection is kept for the next call")
+    max_connections: int = Field(default=512, gt=0, description="Open connections an environment")
+    ca_file: str | None = Field(default=None, description="PEM file of authorities trusted instead of the system's")
+
+
+class Config(_Section):
+    """The whole of ``gateway.toml``."""
+
+    default_environment: str | None = Field(default=None, description="Where a call goes that names no environment")
+    allow_plain_secrets: bool = Field(default=False, description="Let secrets stand here literally (not for production)")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Of the log on standard error")
+    access_log: bool = Field(default=True, description="One JSON line a call on standard output")
+    listen: Listen = Listen()
+    database: Database = Database()
+    vault: Vault = Vault()
+    shared: Shared = Shared()
+    environments: dict[Annotated[str, Field(pattern=NAME)], EnvironmentConfig] = Field(default_factory=dict)
+    elements: dict[Annotated[str, Field(pattern=NAME)], ElementConfig] = Field(default_factory=dict)
+    cache: CacheConfig = CacheConfig()
+    cors: Cors = Cors()
+    upstream: Upstream = Upstream()
+    folder: Path = Field(default=Path(), exclude=True, repr=False, init=False)
+
+    def element(self, key: str) -> ElementConfig:
+        """What holds for the element ``key``; no limits and no cache lifetimes where neither preset nor configuration knows it."""
+        return self.elements.get(key) or ElementConfig()
+
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return self.folder / self.database.url.removeprefix("sqlite:///")
