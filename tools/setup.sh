@@ -16,18 +16,9 @@ if [ -z "${python:-}" ]; then
     exit 1
 fi
 
-debian() {
-    if [ "$(id -u)" = 0 ]; then root=''; elif sudo -n true 2>/dev/null; then root='sudo -n'; else root='no'; fi
-    if [ "$root" = no ] || ! command -v apt-get >/dev/null 2>&1; then
-        echo "$1 is needed. Install it by hand: apt-get install $1" >&2
-        return 1
-    fi
-    echo "Installing the Debian package $1" >&2
-    $root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq "$1" >/dev/null
-}
-
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    debian "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv" || debian python3-venv
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    tools/debian.sh "python$version-venv" || tools/debian.sh python3-venv
 fi
 
 echo "Making $venv with $("$python" --version)" >&2

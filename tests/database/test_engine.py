@@ -253,7 +253,8 @@ async def following(database: Database, seen: list[int]) -> AsyncIterator[asynci
 
 
 async def test_a_write_of_another_process_is_noticed(path: Path, database: Database) -> None:
-    async with following(database, seen := []) as moved, open_database(path) as other:
+    seen: list[int] = []
+    async with following(database, seen) as moved, open_database(path) as other:
         await asyncio.sleep(0.03)
         quiet = list(seen)
         async with other.write() as connection:
@@ -272,7 +273,8 @@ async def test_a_write_between_opening_and_following_is_noticed(path: Path, data
 
 
 async def test_a_write_of_this_process_is_noticed_before_the_writer_goes_on(database: Database) -> None:
-    async with following(database, seen := []):
+    seen: list[int] = []
+    async with following(database, seen):
         async with database.write() as connection:
             await connection.execute(ADD, {"id": "a"})
         assert seen == [1]

@@ -24,6 +24,8 @@ SEALED = {"id": 7, "token": "gwi_abcdefgh", "name": "é", "configuration": {"pas
 class Table:
     """An ``InstanceStore`` that knows one mapping."""
 
+    generation = 0
+
     async def by_handle(self, handle: str) -> Instance | None:
         return None
 

@@ -86,7 +86,7 @@ async def test_a_delete_s_body_means_nothing(api: Api, body: bytes) -> None:
 
 
 async def test_a_body_in_chunks_and_one_that_waits_for_100(api: Api) -> None:
-    async def chunks():  # type: ignore[no-untyped-def]
+    async def chunks():
         yield b'{"LastName":'
         await asyncio.sleep(0)
         yield b'"Chunk"}'

@@ -64,7 +64,7 @@ def full() -> Metrics:
 @pytest.mark.parametrize("name", CONTRACT)
 def test_names_and_labels_are_the_contracts(full: Metrics, name: str) -> None:
     text = full.expose("application/openmetrics-text")[0].decode()
-    families = {family.name: family for family in read_openmetrics(text)}  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in read_openmetrics(text)}
     labels = {label for sample in families[name].samples for label in sample.labels} - {"le"}
 
     assert labels == CONTRACT[name]
