@@ -120,7 +120,7 @@ class Client:
             raise
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
         reason = message.reason.encode("utf-8", "surrogateescape").decode("latin-1")
-        down = _Download(self, origin, connection, payload, upload, _length(headers))
+        down = _Download(self, origin, connection, payload, upload, _length(message.headers.get("Content-Length")))
         if head_only or message.code in (204, 304):
             down.finish()
             return Response(message.code, headers, b"", reason)
@@ -312,8 +312,7 @@ class _Download:
             connection.abort()
 
 
-def _length(headers: Headers) -> int | None:
-    length = headers.get("content-length")
+def _length(length: str | None) -> int | None:
     return int(length) if length is not None else None
 
 

@@ -71,8 +71,10 @@ def downward(headers: Headers, secrets: Sequence[Needle], *, keep_length: bool =
 
 def _named_in_connection(headers: Headers) -> frozenset[str]:
     """What ``Connection`` names is meant for this hop alone (RFC 9110 §7.6.1)."""
-    value = headers.get("connection")
-    if value is None or value in ("keep-alive", "Keep-Alive", "close"):
+    if "connection" not in headers.names:
+        return _NOTHING
+    value = headers.get("connection") or ""
+    if value in ("keep-alive", "Keep-Alive", "close"):
         return _NOTHING
     return frozenset(name.strip().lower() for name in value.split(","))
 
