@@ -102,7 +102,8 @@ def _load(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, list[P
     problems += mistakes
     object.__setattr__(config, "folder", path.resolve().parent)
     default = config.default_environment
-    if default is not None and default not in raw.get("environments", {}):
+    said = raw.get("environments")
+    if default is not None and not (isinstance(said, dict) and default in said):
         known = ", ".join(sorted(config.environments)) or "none is configured"
         problems.append(Problem(f"default_environment: found {default!r}, expected a configured environment ({known})"))
     return config, problems

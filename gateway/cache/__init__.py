@@ -17,7 +17,7 @@ from gateway.cache.found import Bypass, Found, Fresh, Miss, Plan, Stale
 from gateway.cache.freshness import ANYTHING, Wishes, wishes
 from gateway.cache.invalidation import EVERYTHING, Touched, is_write, may_have_happened, segments, touched
 from gateway.cache.key import Key, Owner, key_of, owner_of, path_of
-from gateway.cache.policy import CachePolicy, Rule, never_stored, refusal
+from gateway.cache.policy import CachePolicy, Rule, never_stored, plain, refusal
 from gateway.cache.store import CacheStore
 from gateway.errors import UpstreamTimeout
 from gateway.exchange import Exchange, Request, Response, Target
@@ -50,7 +50,7 @@ class Cache:
         wanted = wishes(request.headers) if "cache-control" in request.headers or "pragma" in request.headers else ANYTHING
         if request.method != "GET":
             return self._past(request.method, "gateway; fwd=method", wanted if request.method == "HEAD" else ANYTHING, exchange)
-        enabled, ttl = self._policy(target.element).decide(target.resource)
+        enabled, ttl = self._policy(target.element).decide(plain(target.resource))
         reason = self._refused(request, target, wanted, enabled=enabled)
         if reason:
             return self._past(reason, f"gateway; fwd=bypass; detail={reason}", wanted, exchange)

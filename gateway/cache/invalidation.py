@@ -35,6 +35,7 @@ class Touched(NamedTuple):
         return path in self.exact or any(path[: len(root)] == root for root in self.below)
 
 
+_DEEPEST = 64  # no resource is: what a path of thousands of parts touches would take megabytes to say
 EVERYTHING = Touched(frozenset(), frozenset({()}))
 
 
@@ -60,7 +61,7 @@ def may_have_happened(status: int) -> bool:
 def touched(method: str, path: str, *, element_call: bool) -> Touched:
     """What a write by ``method`` on the raw ``path`` (without hub) touches."""
     whole = segments(path)
-    if element_call and whole[:1] == ("instances",):
+    if (element_call and whole[:1] == ("instances",)) or len(whole) > _DEEPEST:
         return EVERYTHING
     depth = len(whole)
     items = {whole[:length] for length in range(2, depth, 2)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from gateway.cache.invalidation import segments
 from gateway.exchange import Request
@@ -67,6 +68,13 @@ class CachePolicy:
                 enabled = rule.enabled if enabled is None else enabled
                 ttl = rule.ttl if ttl is None else ttl
         return self.enabled if enabled is None else enabled, self.ttl if ttl is None else ttl
+
+
+def plain(path: str) -> str:
+    """The raw ``path`` as an operator would write it: decoded once, single slashes; a rule is not got around by another spelling."""
+    if "%" not in path and "//" not in path:
+        return path
+    return "/" + "/".join(part for part in unquote(path).split("/") if part)
 
 
 def refusal(request: Request) -> str | None:

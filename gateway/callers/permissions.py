@@ -12,7 +12,7 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # With an Element token in the header Cloud Elements still serves these as the platform's own (API page 1.3): naming a customer
 # must not turn a key for one customer's data into a key to everybody's instances.
-_PLATFORM_EVEN_WITH_TOKEN = frozenset({"organizations", "authentication"})
+_PLATFORM_EVEN_WITH_TOKEN = frozenset({"organizations", "authentication", "formulas", "audit-logs", "common-resources"})
 _TOKEN_NAMES_INSTANCE = frozenset({"configuration", "docs", "enabled", "events", "objects", "transformations", "trace-logging"})
 
 

@@ -109,9 +109,11 @@ async def follow(database: Database, interval_s: float, on_change: Callable[[], 
         while True:
             try:
                 found = await database.revision()
-            except StoreUnavailable as error:
+            except Exception as error:  # whatever it is: who stops looking never learns of a key that was taken away
                 if reachable:
-                    _log.warning("database unreachable", reason=error.detail)
+                    _log.warning(
+                        "database unreachable", reason=error.detail if isinstance(error, StoreUnavailable) else type(error).__name__
+                    )
                 reachable = False
             else:
                 reachable = True

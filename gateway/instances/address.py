@@ -48,6 +48,8 @@ def address_of(request: Request, organization: str | None, element: str | None) 
             return _instance(named, environment, "Gateway-Instance")
         if customer is None and element is not None:
             return _instance(element, environment or organization, "the Element part of Authorization")
+    elif key is None:
+        key = header("gateway-element")
     for what, name in (("environment", environment), ("customer", customer), ("element", key)):
         if name is not None:
             _check(what, name)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import io
+import sys
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 from gateway.errors import UpstreamProtocolError
 from gateway.exchange import Body, Response
@@ -13,6 +19,9 @@ from gateway.instances.sealing import MAX_BYTES, dump, parse, seal, tokens
 _OF_THE_OCTETS = frozenset(
     {"content-encoding", "content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag", "accept-ranges"}
 )
+
+
+_LARGE = 256 * 1024
 
 
 class Sealer:
@@ -28,19 +37,28 @@ class Sealer:
             return Response(response.status, response.headers.without(_OF_THE_OCTETS), b"", response.reason)
         body = _decoded(body, response.headers.get("content-encoding"))
         try:
-            document = parse(body)
+            body = await self._sealed(body, environment)
         except (ValueError, RecursionError):
-            if "json" in (response.headers.get("content-type") or "").lower():
+            if "json" in (response.headers.get("content-type") or "").lower() or isinstance(sys.exception(), RecursionError):
                 raise UpstreamProtocolError("an answer that may carry secrets is not proper JSON") from None
-            return Response(response.status, response.headers.without(_OF_THE_OCTETS), body, response.reason)
+        return Response(response.status, response.headers.without(_OF_THE_OCTETS), body, response.reason)
+
+    async def _sealed(self, body: bytes, environment: str) -> bytes:
+        """``body`` without secrets; itself where there are none. ``ValueError`` if it is not JSON."""
+        # Megabytes of JSON would hold every other call for as long as they take.
+        apart = asyncio.to_thread if len(body) > _LARGE else _here
+        document, repeated = await apart(parse, body)
         handles = {}
         for token in set(tokens(document)):
             if handle := await self._store.handle_of(environment, token):
                 handles[token] = handle
-        sealed = seal(document, handles)
-        if sealed != document:
-            body = dump(sealed)
-        return Response(response.status, response.headers.without(_OF_THE_OCTETS), body, response.reason)
+        sealed = await apart(seal, document, handles)
+        # Where a name stands twice, readers differ in which they take: both go but the last, which is sealed.
+        return dump(sealed) if repeated or sealed != document else body
+
+
+async def _here(work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
 
 
 async def _whole(body: Body) -> bytes:
@@ -65,14 +83,14 @@ def _decoded(body: bytes, coding: str | None) -> bytes:
         return body
     if coding not in ("gzip", "x-gzip", "deflate"):
         raise UpstreamProtocolError("an answer that may carry secrets has a content coding that cannot be read")
-    plain = b""
-    while body:  # gzip has members, one behind the other (RFC 1952 §2.2)
-        try:
-            inflate = zlib.decompressobj(wbits=47 if coding != "deflate" else 15)
-            plain += inflate.decompress(body, MAX_BYTES + 1 - len(plain))
-        except zlib.error:
-            raise UpstreamProtocolError("an answer that may carry secrets has a broken content coding") from None
-        if len(plain) > MAX_BYTES or not inflate.eof:
-            raise UpstreamProtocolError(f"an answer that may carry secrets is larger than {MAX_BYTES} octets or incomplete")
-        body = inflate.unused_data
+    try:
+        if coding == "deflate":
+            plain = zlib.decompressobj().decompress(body, MAX_BYTES + 1)
+        else:
+            with gzip.GzipFile(fileobj=io.BytesIO(body)) as members:
+                plain = members.read(MAX_BYTES + 1)
+    except (zlib.error, EOFError, OSError):
+        raise UpstreamProtocolError("an answer that may carry secrets has a broken content coding") from None
+    if len(plain) > MAX_BYTES:
+        raise UpstreamProtocolError(f"an answer that may carry secrets is larger than {MAX_BYTES} octets")
     return plain

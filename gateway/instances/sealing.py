@@ -83,9 +83,18 @@ def _is_secret(name: str) -> bool:
     return name in _SECRET_NAMES or bool(_SECRET_KEY.fullmatch(name))
 
 
-def parse(body: bytes) -> Any:
-    """The JSON document in ``body``; ``ValueError`` where it is none."""
-    return json.loads(body)
+def parse(body: bytes) -> tuple[Any, bool]:
+    """The JSON document in ``body``, and whether a name stands twice in one of its objects; ``ValueError`` where it is none."""
+    repeated = False
+
+    def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        made = dict(pairs)
+        repeated = repeated or len(made) < len(pairs)
+        return made
+
+    document = json.loads(body, object_pairs_hook=table)
+    return document, repeated
 
 
 def dump(document: Any) -> bytes:

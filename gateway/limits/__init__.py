@@ -64,7 +64,7 @@ class Limits:
         """A row for each quota of every live budget (contract 4, ``GET /limits``), the smallest share left first.
 
         ``key`` is the handle, customer or group as ``scope`` says, null for ``element``; ``quota`` is its text, ``limit`` how many
-        calls it allows at once; ``resets_in`` is in seconds, until ``remaining`` grows.
+        calls it allows at once; ``resets`` is in seconds, until ``remaining`` grows.
         """
         rows = [
             {
@@ -76,7 +76,7 @@ class Limits:
                 "limit": state.quota.most,
                 "used": state.used,
                 "remaining": state.remaining,
-                "resets_in": round(state.reset_s, 3),
+                "resets": round(state.reset_s, 3),
                 "waiting": 0,
                 "learned": None,
             }

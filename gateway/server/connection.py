@@ -25,6 +25,7 @@ log = structlog.get_logger("gateway.server")
 READ_BUFFER = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
 _MAX_WAITING = 16  # pipelined requests that are parsed before they are served
+_MAX_PIECES = 64  # of a chunked body, in what is received at once
 _MAX_FRAMING = 16 * 1024  # octets of chunk sizes and extensions, beside sixteen for each octet that they frame
 _UNREADABLE = _ErrInfo(400, BadRequest(), "")
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n"
@@ -78,6 +79,8 @@ class CallerConnection(RequestHandler):
         "_head_since",
         "_heard_at",
         "_last_payload",
+        "_last_piece",
+        "_left",
         "_settings",
         "_spoiled",
         "_unparsed",
@@ -114,6 +117,8 @@ class CallerConnection(RequestHandler):
         self._closing_since = 0.0
         self._chunked = False  # whether the body that arrives, or came last, is
         self._chunk_octets = 0  # of it, with its framing
+        self._left = 0  # octets to come of a body whose length is stated
+        self._last_piece = False  # the rest of what was received is fed as one: too many pieces cost too much
         self._edge = b""  # what was fed last: an empty line may begin in it
         self._unparsed = b""
         self._spoiled = False  # the parser has lost its way: nothing more is read
@@ -142,19 +147,26 @@ class CallerConnection(RequestHandler):
             self._feed(b"")
         if self._unparsed:
             data, self._unparsed = self._unparsed + data, b""
-        start = 0
+        start = pieces = 0
         while start < len(data) and not self._spoiled:
             if self._reading_paused or len(self._messages) >= _MAX_WAITING:
                 self._unparsed = data[start:]
                 if not self._buffer_paused and not self._reading_paused:
                     self._pause_reading_for_buffer()
                 return
-            end = self._boundary(data, start)
+            pieces += self._chunked
+            self._last_piece = pieces > _MAX_PIECES
+            end = len(data) if self._last_piece else self._boundary(data, start)
             self._feed(data[start:end] if start or end < len(data) else data)
             start = end
+        if self._buffer_paused and len(self._messages) < _MAX_WAITING:
+            self._resume_reading_for_buffer()
 
     def _boundary(self, data: bytes, start: int) -> int:
-        """Where in ``data`` the next empty line ends, its beginning perhaps fed before; the end of ``data`` if there is none."""
+        """Up to where ``data`` can be fed: to the end of a body of stated length, else to that of the next empty line, its beginning
+        perhaps fed before; all of it if that is not there."""
+        if self._left:
+            return min(start + self._left, len(data))
         if data[start] in b"\r\n":
             found = (self._edge + data[start : start + 3]).find(_HEAD_END)
             if found != -1:
@@ -167,6 +179,7 @@ class CallerConnection(RequestHandler):
         in_body = payload is not None and not payload.is_eof()
         super().data_received(data)
         self._edge = data[-3:] if len(data) > 2 else (self._edge + data)[-3:]
+        self._left = max(self._left - len(data), 0)
         if not in_body:
             self._head_octets += len(data)
         if len(self._messages) > waiting:
@@ -184,18 +197,24 @@ class CallerConnection(RequestHandler):
         if self._chunked and self._last_payload is not None and self._last_payload.is_eof():
             self._chunked = False
             self._parser = self._new_parser()
+            # What came in one piece with a body's end cannot be told from its trailers: it is not looked at.
+            self._spoiled = self._spoiled or self._last_piece
 
     def _arrived(self, first: int, unfinished: StreamReader | None) -> None:
         """The parser has a request, or has given up. ``unfinished`` is the body that it was reading."""
         message, payload = self._messages[first]
         self._head_since, head_octets, self._head_octets = 0.0, self._head_octets, 0
-        if isinstance(message, RawRequestMessage) and head_octets <= self._settings.max_head_bytes:
+        if isinstance(message, RawRequestMessage) and head_octets <= self._settings.max_head_bytes and not self._last_piece:
             self._last_payload, self._chunked, self._chunk_octets = payload, message.chunked, 0
+            length = "" if message.chunked else message.headers.get("Content-Length", "")
+            self._left = int(length) if length.isascii() and length.isdigit() else 0
             return
         # Nobody knows where the next request begins: what comes now is not looked at.
         self._spoiled = True
         while len(self._messages) > first:
             self._messages.pop()
+        if self._last_piece and (unfinished is None or unfinished.is_eof()):
+            return
         if unfinished is not None and not unfinished.is_eof():
             unfinished.set_exception(RequestPayloadError("the body's framing is broken"))
         else:

@@ -98,7 +98,11 @@ class DataListener:
         """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
         keep = not message.should_close and payload.is_eof()
         exchange = Exchange(intake.new_id(), message.method, "/healthz", time.monotonic(), time.time())
-        response = Response(200, Headers([("Content-Type", "application/json")]), b'{"status":"ok"}')
+        try:
+            intake.check(message, intake.headers_of(message))
+            response = Response(200, Headers([("Content-Type", "application/json")]), b'{"status":"ok"}')
+        except GatewayError as error:
+            keep, response = False, problem(error, exchange.request_id)
         old = message.version < (1, 1)
         await answer.write(connection, response, exchange, method=message.method, http_1_0=old, keep_alive=keep, now=exchange.started)
         return keep

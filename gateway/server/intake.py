@@ -64,13 +64,17 @@ def _shown(target: str) -> str:
 
 def read(message: RawRequestMessage, payload: StreamReader, connection: CallerConnection, headers: Headers, max_body: int) -> Request:
     """The request, or ``BadRequest``, ``MethodNotAllowed``, ``NotFound``, ``BodyTooLarge``."""
+    check(message, headers)
+    prefix, rest = split_prefix(origin_form(message.path))
+    return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix)
+
+
+def check(message: RawRequestMessage, headers: Headers) -> None:
+    """``BadRequest`` or ``MethodNotAllowed`` for what is refused whatever its path."""
     if message.method in ("TRACE", "CONNECT"):
         # TRACE would show the caller the credential that we inject (threats 5).
         raise MethodNotAllowed(f"{message.method} is not passed on")
     _check_fields(message, headers)
-    target = origin_form(message.path)
-    prefix, rest = split_prefix(target)
-    return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix)
 
 
 def _check_fields(message: RawRequestMessage, headers: Headers) -> None:

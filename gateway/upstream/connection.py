@@ -43,6 +43,8 @@ class Connection(ResponseHandler):
         super().__init__(loop)
         self._length: int | None = None  # octets of the body, where the answer's head states them
         self._octets = 0  # of the body that came
+        self._edge = b""  # what came last of it
+        self._head_only = False
         self._on_lost = on_lost
         self.deadline = inf
         """When, on the loop's clock, the head of an answer must be here; ``Client`` looks after it."""
@@ -55,7 +57,7 @@ class Connection(ResponseHandler):
     def ask(self, *, head_only: bool) -> None:
         """Be ready for the answer to one request; ``head_only`` for HEAD."""
         self._interim = 0
-        self._state, self.heard = State.HEAD, False
+        self._state, self.heard, self._head_only = State.HEAD, False, head_only
         self.set_response_params(
             skip_payload=head_only,
             read_until_eof=True,
@@ -122,13 +124,22 @@ class Connection(ResponseHandler):
                 return
         in_body = self._state is State.BODY
         super().data_received(data[start:] if start else data)
-        if in_body and self._length is not None:
-            self._octets += len(data) - start
-            if self._octets > self._length:
-                self.force_close()
+        if in_body:
+            self._count(data, start)
         if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
             # aiohttp tells who waits for a head, and forgets who waits for the body.
             self._payload.set_exception(UpstreamProtocolError("the body is not proper HTTP/1.1"))
+
+    def _count(self, data: bytes, start: int) -> None:
+        """Octets behind a complete answer, were they half a one, spoil the connection: the parser would keep them for the next."""
+        self._octets += len(data) - start
+        if self._length is not None:
+            if self._octets > self._length:
+                self.force_close()
+            return
+        self._edge = (self._edge + data[max(start, len(data) - 6) :])[-6:]
+        if self._payload is not None and self._payload.is_eof() and (not self._edge.endswith(_HEAD_END) or self._edge == b"\r\n\r\n\r\n"):
+            self.force_close()  # a chunked body, with or without trailers, ends in one empty line
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """What the parser found: an interim answer is counted and dropped, an objectionable one fails the connection."""
@@ -145,8 +156,8 @@ class Connection(ResponseHandler):
                 self.fail(UpstreamProtocolError(f"more than {MAX_INTERIM} interim answers"))
         else:
             self._state = State.BODY
-            length = message.headers.get("Content-Length")
-            self._length, self._octets = int(length) if length is not None else None, 0
+            length = "0" if self._head_only or message.code in (204, 304) else message.headers.get("Content-Length")
+            self._length, self._octets, self._edge = int(length) if length is not None else None, 0, b""
             super().feed_data(data, size)
 
     def done(self) -> None:

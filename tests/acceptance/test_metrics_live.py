@@ -74,8 +74,7 @@ def test_every_name_type_and_label(world: World, name: str) -> None:
     kind, labels = CONTRACT[name]
     family = name.removesuffix("_total").removesuffix("_info") if kind in ("counter", "info") else name
     found: dict[str, Any] = {
-        one.name: one
-        for one in parse_openmetrics(world.operations("/metrics", "Accept: application/openmetrics-text").body.decode())
+        one.name: one for one in parse_openmetrics(world.operations("/metrics", "Accept: application/openmetrics-text").body.decode())
     }
     assert family in found, sorted(found)
     assert found[family].type == kind

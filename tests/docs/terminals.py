@@ -42,7 +42,7 @@ _VARYING = (
     (r"(?m)^(Date|Server|Age|Retry-After): .*$", r"\1: …"),
     (r"\b(dur|ttl)=[\d.]+", r"\1=…"),
     (r";t=\d+", ";t=…"),
-    (r"(['\"](?:ms|upstream_ms|resets_in|retryAfter)['\"]: )[\d.]+", r"\1…"),
+    (r"(['\"](?:ms|upstream_ms|resets|retryAfter)['\"]: )[\d.]+", r"\1…"),
 )
 
 

@@ -201,7 +201,7 @@ async def test_the_report_has_a_row_for_each_quota_of_every_live_budget() -> Non
         "limit": 4,
         "used": 3,
         "remaining": 1,
-        "resets_in": 7.5,
+        "resets": 7.5,
         "waiting": 0,
         "learned": None,
     }
