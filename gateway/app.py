@@ -6,8 +6,10 @@ Start-up refuses what would fail later (contract 3): a database whose rows the m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
+import os
 import resource
 import signal
 import sys
@@ -16,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache as memoize
+from typing import TextIO, cast
 
 import structlog
 
@@ -44,6 +47,7 @@ from gateway.server.health import Health
 from gateway.settings import Config
 from gateway.telemetry import Telemetry
 from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.lines import Lines
 from gateway.telemetry.logs import configure
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent
@@ -68,7 +72,9 @@ class Gateway:
 
 def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]], *, as_json: bool = False) -> int:
     """Serve until a signal says to stop; the exit status of the process. ``as_json``: name the listeners as JSON."""
-    configure(config.log_level)
+    errors = Lines(sys.stderr)
+    errors.start()
+    configure(config.log_level, cast("TextIO", errors))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every secret in plain (threats 19)
     path = config.database_path()
     if path.parent.is_dir():
@@ -76,8 +82,31 @@ def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[
     # Most of what a call makes is gone when the call is: looking for cycles less often saves a twentieth of the work.
     gc.set_threshold(20_000, 20, 50)
     gc.freeze()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config, environments, keys, as_json))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            status = runner.run(_serve(config, environments, keys, as_json))
+    finally:
+        written = errors.close()
+    if not written or not _flushed():
+        os._exit(status)  # an output that takes nothing would hold the interpreter's end too
+    return status
+
+
+def _flushed() -> bool:
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    """A line for whoever started the gateway, if anybody listens."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -96,8 +125,7 @@ async def _serve(config: Config, environments: Mapping[str, Environment], keys: 
     async with running(config, environments, keys) as gateway:
         for name, (host, port) in (("data", gateway.data), ("admin", gateway.admin)):
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            sys.stdout.write(json.dumps({"listener": name, "url": url}) + "\n" if as_json else f"{name} listener on {url}\n")
-        sys.stdout.flush()
+            _say(json.dumps({"listener": name, "url": url}) if as_json else f"{name} listener on {url}")
         for setting in without_effect(config):
             log.warning("a setting has no effect in this version", setting=setting)
         await stop.wait()
@@ -180,7 +208,7 @@ def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
     if config.access_log:
         access_log = AccessLog(sys.stdout)
         access_log.start()
-        stack.callback(access_log.close)
+        stack.push_async_callback(asyncio.to_thread, access_log.close)
     return Telemetry(Metrics(config.environments), access_log, Recent())
 
 

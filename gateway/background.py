@@ -63,7 +63,7 @@ class Following:
         while True:
             await asyncio.sleep(_PROBE_S)
             try:
-                await self._database.revision()
+                await self._database.probe()
                 self._reachable = True
             except GatewayError:
                 self._reachable = False

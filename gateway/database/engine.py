@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import URL, event, select, update
+from sqlalchemy import URL, event, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.database.schema import VERSIONS, revision
+from gateway.database.schema import VERSIONS, metadata, revision
 from gateway.errors import StoreUnavailable
 
 _BUSY_MS = 5000
@@ -39,8 +39,11 @@ class UnusableDatabase(StoreUnavailable):
 class Database:
     """An open database. ``opened`` is its revision at opening: what is remembered of it is never older."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, path: Path, file: tuple[int, int] | None) -> None:
+        """``file`` says which file stood at ``path`` when it was opened."""
         self._engine = engine
+        self._path = path
+        self._file = file
         self._writing = engine.execution_options(**{_WRITES: True})
         self._listeners: list[Callable[[], None]] = []
         self.opened = 0
@@ -58,12 +61,32 @@ class Database:
 
         ``quiet``: look-ups need not notice it.
         """
+        await self._require_file()
         with _translated():
             async with self._writing.begin() as connection:
                 yield connection
                 if not quiet:
                     await connection.execute(update(revision).values(value=revision.c.value + 1))
         if not quiet:
+            for listener in self._listeners:
+                listener()
+
+    async def probe(self) -> None:
+        """``StoreUnavailable`` if look-ups and writes cannot work."""
+        await self._require_file()
+        async with self.read() as connection:
+            for table in metadata.sorted_tables:
+                await connection.execute(select(literal(1)).select_from(table).limit(1))
+
+    async def _require_file(self) -> None:
+        """SQLite goes on with a file that was deleted, and what it acknowledges then is lost. One that was put in its place is
+        opened instead."""
+        found = await asyncio.to_thread(_identity, self._path)
+        if found is None:
+            raise UnusableDatabase("the database file was taken away")
+        if found != self._file:
+            await self._engine.dispose()
+            self._file = found
             for listener in self._listeners:
                 listener()
 
@@ -92,7 +115,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     try:
-        database = Database(engine)
+        database = Database(engine, path, await asyncio.to_thread(_identity, path))
         database.opened = await database.revision()
         yield database
     finally:
@@ -183,6 +206,14 @@ def is_current(path: Path) -> bool:
 def _check(path: Path) -> None:
     if not is_current(path):
         raise UnusableDatabase(f"{path} is of an older version: run `gateway db upgrade`")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _keep_private(path: Path) -> None:

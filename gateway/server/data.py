@@ -18,6 +18,7 @@ from gateway.server import answer, intake
 from gateway.server.connection import CallerConnection, DataConnection, GuardedServer, ListenSettings
 from gateway.server.problems import document, problem
 from gateway.telemetry import Telemetry
+from gateway.upstream.headers import VIA
 
 log = structlog.get_logger("gateway.server")
 
@@ -136,6 +137,6 @@ def _where(error: BaseException) -> str:
 
 
 def _full_body() -> bytes:
-    members = document(Overloaded("all connections are taken", retry_after=1), intake.new_id())
-    body = json.dumps(members).encode()
-    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+    request_id = intake.new_id()
+    body = json.dumps(document(Overloaded("all connections are taken", retry_after=1), request_id)).encode()
+    return f"X-Request-Id: {request_id}\r\nVia: {VIA}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body

@@ -25,4 +25,4 @@ class Telemetry:
         self.metrics.count(exchange)
         self.recent.add(exchange)
         if self.access_log is not None:
-            self.access_log.write(exchange)
+            self.access_log.record(exchange)

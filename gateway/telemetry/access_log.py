@@ -1,64 +1,21 @@
-"""The access log: one JSON line a call, on standard output, without secrets.
-
-Lines are made on the loop and written by a thread, in batches: a slow or closed pipe must not stop the gateway (faults 41). What
-cannot be written is dropped and counted.
-"""
+"""The access log: one JSON line a call, on standard output, without secrets."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _text
-from typing import TextIO
 
 from gateway.exchange import Exchange
-
-MAX_WAITING = 20_000
-_BATCH_S = 0.05
+from gateway.telemetry.lines import Lines
 
 
-class AccessLog:
-    """Writes to ``stream`` from ``start`` to ``close``; ``dropped`` counts lines that were lost."""
+class AccessLog(Lines):
+    """The lines of finished calls, for standard output."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._waiting: deque[str] = deque()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
-        self.dropped = 0
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Write what waits and stop, within a second even if nobody reads."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
-
-    def write(self, exchange: Exchange) -> None:
-        if len(self._waiting) >= MAX_WAITING:
-            self.dropped += 1
-            return
-        self._waiting.append(line(exchange))
-
-    def _run(self) -> None:
-        while not self._ending.wait(_BATCH_S):
-            self._flush()
-        self._flush()
-
-    def _flush(self) -> None:
-        count = len(self._waiting)
-        if not count:
-            return
-        text = "".join([self._waiting.popleft() for _ in range(count)])
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            self.dropped += count
+    def record(self, exchange: Exchange) -> None:
+        """Have the line of one call written."""
+        self.write(line(exchange))
 
 
 def line(exchange: Exchange) -> str:

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -33,10 +33,10 @@ def _harmless(message: object) -> str:
     return str(message).partition(":")[0].partition("\n")[0][:80]
 
 
-def configure(level: str) -> None:
-    """Send structlog's events and the standard library's records to standard error as JSON lines."""
+def configure(level: str, output: TextIO | None = None) -> None:
+    """Send structlog's events and the standard library's records to ``output`` (standard error) as JSON lines."""
     number = getattr(logging, level.upper())
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output or sys.stderr)
     handler.setFormatter(_Bare())
     logging.basicConfig(level=number, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(max(number, logging.WARNING))
@@ -47,6 +47,6 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(output or sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from gateway.exchange import Exchange
-from gateway.telemetry import access_log
+from gateway.telemetry import lines
 from gateway.telemetry.access_log import AccessLog, line
 
 
@@ -51,7 +51,7 @@ def test_lines_come_in_order_and_all_before_the_end() -> None:
     log = AccessLog(stream)
     log.start()
     for number in range(1000):
-        log.write(exchange(f"/{number}"))
+        log.record(exchange(f"/{number}"))
     log.close()
 
     assert [json.loads(one)["path"] for one in stream.getvalue().splitlines()] == [f"/{number}" for number in range(1000)]
@@ -62,7 +62,7 @@ def test_lines_do_not_wait_for_the_end() -> None:
     stream = io.StringIO()
     log = AccessLog(stream)
     log.start()
-    log.write(exchange())
+    log.record(exchange())
     deadline = time.monotonic() + 5
     while not stream.getvalue() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -83,7 +83,7 @@ def test_what_cannot_be_written_is_counted_and_nobody_is_told() -> None:
     log = AccessLog(Broken())
     log.start()
     for _ in range(3):
-        log.write(exchange())
+        log.record(exchange())
     log.close()
 
     assert log.dropped == 3
@@ -102,15 +102,15 @@ class Stuck(io.StringIO):
 
 
 def test_a_reader_that_reads_nothing_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_log, "MAX_WAITING", 50)
+    monkeypatch.setattr(lines, "MAX_WAITING", 50)
     stream = Stuck()
     log = AccessLog(stream)
     log.start()
-    log.write(exchange())
+    log.record(exchange())
     time.sleep(0.2)  # the thread has taken it, and is stuck
     began = time.monotonic()
     for _ in range(80):
-        log.write(exchange())
+        log.record(exchange())
     assert time.monotonic() - began < 0.5
     assert log.dropped == 30
 
