@@ -41,9 +41,10 @@ from gateway.limits.store import Policy
 from gateway.operations import Operations, verify_vault
 from gateway.pipeline import Pipeline
 from gateway.server.admin import AdminParts, make_app
-from gateway.server.connection import GuardedServer, ListenSettings
 from gateway.server.data import DataListener
 from gateway.server.health import Health
+from gateway.server.listen_settings import ListenSettings
+from gateway.server.listener import GuardedServer
 from gateway.settings import Config
 from gateway.telemetry import Telemetry
 from gateway.telemetry.access_log import AccessLog

@@ -15,7 +15,9 @@ from gateway.errors import BadRequest, GatewayError, Internal, Overloaded
 from gateway.exchange import Exchange, Headers, Request, Response
 from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
-from gateway.server.connection import CallerConnection, DataConnection, GuardedServer, ListenSettings
+from gateway.server.connection import CallerConnection
+from gateway.server.listen_settings import ListenSettings
+from gateway.server.listener import DataConnection, GuardedServer
 from gateway.server.problems import document, problem
 from gateway.telemetry import Telemetry
 from gateway.upstream.headers import VIA

@@ -160,12 +160,14 @@ def room(stage: Stage) -> bool:
 
 def test_the_refusal_of_a_connection_is_a_whole_problem(tight: Stage) -> None:
     """Contract 2.4: as every error made by the gateway."""
-    with tight.steady(), ExitStack() as stack:
-        for _ in range(CAP):
-            stack.enter_context(Caller(tight.address))
-        assert tight.origin.wait(lambda: len(tight.descriptors()) >= CAP)
-        with Caller(tight.address) as late:
-            problem(full(late), "overloaded")
+    with tight.steady():
+        with ExitStack() as stack:
+            for _ in range(CAP):
+                stack.enter_context(Caller(tight.address))
+            assert tight.origin.wait(lambda: len(tight.descriptors()) >= CAP)
+            with Caller(tight.address) as late:
+                problem(full(late), "overloaded")
+        assert tight.origin.wait(lambda: room(tight))
 
 
 def test_no_descriptors_left(tight: Stage) -> None:

@@ -13,7 +13,9 @@ from aiohttp.streams import StreamReader
 from gateway.errors import UpstreamUnreachable
 from gateway.exchange import Body, Exchange, Headers, Pair, Response
 from gateway.server.answer import BrokenOff, write
-from gateway.server.connection import CallerConnection, GuardedServer, ListenSettings
+from gateway.server.connection import CallerConnection
+from gateway.server.listen_settings import ListenSettings
+from gateway.server.listener import GuardedServer
 
 
 class Arriving:

@@ -1,0 +1,148 @@
+"""What accepts connections: for calls, which are served in the connection's own task, or for a ``web.Application``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.server.connection import CallerConnection
+from gateway.server.listen_settings import ListenSettings
+
+Serve = Callable[["DataConnection", RawRequestMessage, StreamReader], Awaitable[bool]]
+"""Answers one request; whether the connection may be kept."""
+Refuse = Callable[["CallerConnection"], Awaitable[bool]]
+"""Answers a request that the parser did not take."""
+
+
+class DataConnection(CallerConnection):
+    """A connection that calls go through: each is served in the connection's own task, without the objects that only
+    ``web.Application`` needs."""
+
+    __slots__ = ("_idle_since",)
+    own_keep_alive = 0
+
+    async def start(self) -> None:
+        """Serve one request after the other until the connection ends."""
+        server = cast("GuardedServer", self._manager)
+        while not self._force_close:
+            if not self._messages:
+                self._idle_since = self._loop.time()
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            message, payload = self._messages.popleft()
+            if self._parser is not None:
+                self._parser.message_consumed()
+            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                self._resume_reading_if_drained()
+            if not await self._answered(server, message, payload):
+                break
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _answered(self, server: GuardedServer, message: Any, payload: StreamReader) -> bool:
+        """Serve one request; whether the connection may be kept."""
+        self._request_in_progress = True
+        try:
+            if isinstance(message, RawRequestMessage):
+                keep = await server.serve(self, message, payload)
+            else:
+                keep = await server.refuse(self)
+            if not payload.is_eof():
+                # Closing on octets that were not read resets the connection, and with it the answer (RFC 9112 §9.6).
+                await self._linger(payload)
+                return False
+            return keep
+        except ConnectionError:
+            return False
+        except asyncio.CancelledError:
+            self.force_close()
+            raise
+        except Exception as error:
+            self.log_exception("unexpected", exc_info=error)
+            self.abort()
+            return False
+        finally:
+            self._request_in_progress = False
+
+    async def _linger(self, payload: StreamReader) -> None:
+        if self.body_held:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self._lingering_time):
+                while not payload.is_eof():
+                    await payload.readany()
+
+    def sweep(self, now: float) -> None:
+        """Also close what has been idle for too long."""
+        super().sweep(now)
+        if self._waiter is not None and not self._head_since and now - self._idle_since > self._settings.keep_alive_timeout:
+            self.force_close()
+
+
+class GuardedServer(web.Server):
+    """Makes connections and enforces their time-outs: ``DataConnection``s with ``serve``, or ``CallerConnection``s for a
+    ``web.Application``."""
+
+    def __init__(self, serve: Serve, refuse: Refuse, settings: ListenSettings, full_body: Callable[[], bytes]) -> None:
+        super().__init__(cast("Any", serve), handler_cancellation=True)
+        self.serve = serve
+        self.refuse = refuse
+        self.app: web.Application | None = None
+        self.full_body = full_body
+        self.refused = 0
+        self._settings = settings
+        shortest = min(settings.header_timeout, settings.body_timeout, settings.write_timeout)
+        self._pause_s = min(1.0, max(0.02, shortest / 8))
+
+    async def carry(self, app: web.Application) -> None:
+        """Serve ``app`` behind this server's guarded connections."""
+        app._set_loop(asyncio.get_running_loop())
+        app.on_startup.freeze()
+        await app.startup()
+        app.freeze()
+        self.request_handler = cast("Any", app._handle)
+        self.request_factory = app._make_request
+        self.app = app
+
+    def __call__(self) -> RequestHandler:
+        kind = DataConnection if self.app is None else CallerConnection
+        return kind(self, self._loop, self._settings)
+
+    async def sweep(self) -> None:
+        """Enforce the time-outs of every connection until cancelled."""
+        while True:
+            await asyncio.sleep(self._pause_s)
+            now = self._loop.time()
+            for connection in self.connections:
+                cast("CallerConnection", connection).sweep(now)
+
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> int:
+        """Close what is idle, let open calls finish for ``seconds`` or until ``hurry``, then cut; how many were cut.
+
+        aiohttp's own way stops reading at once, and so loses every upload that is on its way.
+        """
+        ends = self._loop.time() + seconds
+        while True:
+            for connection in self.connections:
+                if cast("CallerConnection", connection).idle:
+                    connection.force_close()
+            open_calls = [connection for connection in self.connections if not cast("CallerConnection", connection).idle]
+            if not open_calls or hurry.is_set() or self._loop.time() >= ends:
+                break
+            await asyncio.sleep(0.02)
+        for connection in self.connections:
+            cast("CallerConnection", connection).abort()
+        await self.shutdown(1.0)
+        return len(open_calls)
