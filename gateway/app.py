@@ -52,7 +52,8 @@ from gateway.telemetry.lines import Lines
 from gateway.telemetry.logs import configure
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent
-from gateway.upstream.client import Client, ClientSettings
+from gateway.upstream.client import Client
+from gateway.upstream.pool import ClientSettings
 from gateway.upstream.sender import Sender
 
 log = structlog.get_logger("gateway")

@@ -25,7 +25,8 @@ from gateway.limits.quota import parse_quota
 from gateway.limits.store import Policy
 from gateway.pipeline import Pipeline
 from gateway.secret import Secret
-from gateway.upstream.client import Client, ClientSettings
+from gateway.upstream.client import Client
+from gateway.upstream.pool import ClientSettings
 from gateway.upstream.sender import Sender
 
 KEY_ID, TEXT = mint()

@@ -65,7 +65,6 @@ class CallerConnection(FeedingHandler):
         server = cast("GuardedServer", self._manager)
         if len(server.connections) >= self._settings.max_connections:
             self._force_close = True
-            server.refused += 1
             self._wire.write(_FULL + server.full_body())
             self._wire.close()
             return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from aiohttp.http import RawRequestMessage
@@ -18,7 +18,7 @@ from gateway.server import answer, intake
 from gateway.server.connection import CallerConnection
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import DataConnection, GuardedServer
-from gateway.server.problems import document, problem
+from gateway.server.problems import problem
 from gateway.telemetry import Telemetry
 from gateway.upstream.headers import VIA
 
@@ -36,7 +36,7 @@ class DataListener:
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
-        return GuardedServer(self._serve, self._refuse, self._settings, _full_body)
+        return GuardedServer(self._serve, self._refuse, self._settings, self._full)
 
     async def _serve(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Answer one request; whether the connection may be kept."""
@@ -97,6 +97,16 @@ class DataListener:
             exchange.total_seconds = time.monotonic() - now
             self._telemetry.record(exchange)
 
+    def _full(self) -> bytes:
+        """The rest of the answer to a connection that is one too many, behind the fields that never change."""
+        now = time.monotonic()
+        exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time())
+        exchange.phase = "accept"
+        body = _spoken(Overloaded("all connections are taken", retry_after=1), exchange).body
+        self._telemetry.record(exchange)
+        fields = f"X-Request-Id: {exchange.request_id}\r\nVia: {VIA}\r\nContent-Length: {len(cast('bytes', body))}\r\n\r\n"
+        return fields.encode() + cast("bytes", body)
+
     async def _healthz(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
         keep = not message.should_close and payload.is_eof()
@@ -136,9 +146,3 @@ def _where(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
-
-
-def _full_body() -> bytes:
-    request_id = intake.new_id()
-    body = json.dumps(document(Overloaded("all connections are taken", retry_after=1), request_id)).encode()
-    return f"X-Request-Id: {request_id}\r\nVia: {VIA}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body

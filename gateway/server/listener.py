@@ -101,7 +101,6 @@ class GuardedServer(web.Server):
         self.refuse = refuse
         self.app: web.Application | None = None
         self.full_body = full_body
-        self.refused = 0
         self._settings = settings
         shortest = min(settings.header_timeout, settings.body_timeout, settings.write_timeout)
         self._pause_s = min(1.0, max(0.02, shortest / 8))

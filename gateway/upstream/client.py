@@ -8,63 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from math import inf
-from urllib.parse import urlsplit
 
-import aiohappyeyeballs
 from aiohttp import ClientPayloadError, ServerTimeoutError
 from aiohttp.streams import StreamReader
 
-from gateway.errors import GatewayError, Internal, Overloaded, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.errors import GatewayError, Internal, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Body, Headers, Response, Stream
 from gateway.upstream.connection import Connection
-
-_FAMILY_HEAD_START_S = 0.25  # RFC 8305 §8, faults 59
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Seconds, and the most connections that one upstream may hold open."""
-
-    connect_timeout: float = 5.0
-    response_timeout: float = 120.0
-    body_timeout: float = 60.0
-    keep_alive: float = 20.0
-    max_connections: int = 512
-    ca_file: str | None = None
+from gateway.upstream.pool import ClientSettings, Origin, Pool
 
 
 class StaleConnection(UpstreamUnreachable):
     """A kept connection turned out to be dead before a single octet of an answer came"""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where connections go, and under which name. ``authority`` is the Host field, ``path`` stands before every target."""
-
-    secure: bool
-    host: str
-    port: int
-    authority: str
-    path: str
-
-    @classmethod
-    def of(cls, base_url: str) -> Origin:
-        url = urlsplit(base_url)
-        secure = url.scheme == "https"
-        return cls(secure, url.hostname or "", url.port or (443 if secure else 80), url.netloc, url.path)
-
-
-@dataclass(slots=True)
-class _Pool:
-    idle: deque[Connection] = field(default_factory=deque)
-    all: set[Connection] = field(default_factory=set)
-    open: int = 0
-    """Connections, and those being made."""
-    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
 
 class Client:
@@ -72,10 +29,9 @@ class Client:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
-        self._pools: dict[Origin, _Pool] = {}
+        self._pools: dict[Origin, Pool] = {}
         self._tls: ssl.SSLContext | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self._closed = False
 
     async def __aenter__(self) -> Client:
         # Read before the first call: loading the authorities takes milliseconds.
@@ -84,12 +40,10 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         for pool in self._pools.values():
-            while pool.idle:
-                pool.idle.popleft().close()
+            pool.close()
 
     async def send(self, origin: Origin, head: bytes, body: Body, *, head_only: bool, fresh: bool = False) -> Response:
         """Send the octets of ``head`` and then ``body``; the answer with its body still streaming unless it is here already.
@@ -98,7 +52,8 @@ class Client:
         on a kept connection), ``UpstreamUnreachable``, ``UpstreamTimeout``, ``UpstreamProtocolError``, ``Overloaded``, and what
         the caller's ``body`` raises.
         """
-        connection = await self._connection(origin, fresh)
+        pool = self._pool(origin)
+        connection = await pool.take(fresh=fresh)
         upload: asyncio.Task[None] | None = None
         try:
             connection.ask(head_only=head_only)
@@ -120,7 +75,7 @@ class Client:
             raise
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
         reason = message.reason.encode("utf-8", "surrogateescape").decode("latin-1")
-        down = _Download(self, origin, connection, payload, upload, _length(message.headers.get("Content-Length")))
+        down = _Download(pool, connection, payload, upload, _length(message.headers.get("Content-Length")))
         if head_only or message.code in (204, 304):
             down.finish()
             return Response(message.code, headers, b"", reason)
@@ -164,108 +119,36 @@ class Client:
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._settings.response_timeout
 
-    async def _connection(self, origin: Origin, fresh: bool) -> Connection:
+    def _pool(self, origin: Origin) -> Pool:
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = _Pool()
-        while pool.idle and not fresh:
-            connection = pool.idle.pop()
-            if connection.is_connected() and not connection.should_close:
-                connection.reused = True
-                return connection
-            _retire(pool, connection)
-        if pool.idle and pool.open >= self._settings.max_connections:
-            _retire(pool, pool.idle.popleft())  # a fresh one is wanted, and an idle one is in its way
-        while pool.open >= self._settings.max_connections:
-            await self._wait_for_place(pool)
-            if pool.idle:
-                return await self._connection(origin, fresh)
-        pool.open += 1
-        try:
-            connection = await self._connect(origin, pool)
-        except BaseException:
-            _free(pool)
-            raise
-        pool.all.add(connection)
-        return connection
-
-    async def _wait_for_place(self, pool: _Pool) -> None:
-        place = asyncio.get_running_loop().create_future()
-        pool.waiting.append(place)
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout):
-                await place
-        except BaseException as error:
-            if place.done() and not place.cancelled():
-                _wake(pool)  # who was called and cannot come lets the next one in
-            place.cancel()
-            if isinstance(error, TimeoutError):
-                raise Overloaded("all connections to the upstream are busy", retry_after=1) from None
-            raise
-
-    async def _connect(self, origin: Origin, pool: _Pool) -> Connection:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout):
-                addresses = await loop.getaddrinfo(origin.host, origin.port, type=1)
-                sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_FAMILY_HEAD_START_S, loop=loop)
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop, lambda lost: _lost(pool, lost)),
-                    sock=sock,
-                    ssl=self._tls if origin.secure else None,
-                    server_hostname=origin.host if origin.secure else None,
-                )
-        except TimeoutError:
-            raise UpstreamTimeout("no connection came about in time") from None
-        except ssl.SSLError:
-            raise UpstreamUnreachable("no trusted TLS connection came about") from None
-        except (OSError, UnicodeError) as error:  # UnicodeError: the host cannot be a name
-            raise UpstreamUnreachable(f"no connection came about ({type(error).__name__})") from None
-        if not connection.is_connected():
-            raise UpstreamUnreachable("the connection ended at once")
-        return connection
-
-    def _give_back(self, origin: Origin, connection: Connection) -> None:
-        if self._closed or not self._settings.keep_alive or connection.should_close or not connection.is_connected():
-            connection.close()
-            return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
-        pool = self._pools[origin]
-        pool.idle.append(connection)
-        _wake(pool)
+            pool = self._pools[origin] = Pool(origin, self._settings, self._tls)
+        return pool
 
     async def _sweep(self) -> None:
-        """Fail overdue calls, and close connections that have been idle for long: an upstream closes them too, and ours must be
-        first (faults 10). One look a few times within the shortest time-out costs less than a timer for each call."""
-        loop = asyncio.get_running_loop()
+        """One look a few times within the shortest time-out costs less than a timer for each call."""
         pause_s = max(0.02, min(1.0, min(self._settings.response_timeout, self._settings.keep_alive or 1.0) / 8))
         while True:
             await asyncio.sleep(pause_s)
-            now = loop.time()
+            now = asyncio.get_running_loop().time()
             for pool in self._pools.values():
-                while pool.idle and (pool.idle[0].idle_since <= now - self._settings.keep_alive or not pool.idle[0].is_connected()):
-                    pool.idle.popleft().close()
-                for connection in tuple(pool.all):
-                    connection.sweep(now)
+                pool.sweep(now)
 
 
 class _Download:
     """The body of an answer as it arrives; hands its connection back at the end, aborts it otherwise."""
 
-    __slots__ = ("_client", "_connection", "_length", "_origin", "_payload", "_upload")
+    __slots__ = ("_connection", "_length", "_payload", "_pool", "_upload")
 
     def __init__(
         self,
-        client: Client,
-        origin: Origin,
+        pool: Pool,
         connection: Connection,
         payload: StreamReader,
         upload: asyncio.Task[None] | None,
         length: int | None,
     ) -> None:
-        self._client = client
-        self._origin = origin
+        self._pool = pool
         self._connection: Connection | None = connection
         self._payload = payload
         self._upload = upload
@@ -303,7 +186,7 @@ class _Download:
             connection.abort()
             return
         connection.done()
-        self._client._give_back(self._origin, connection)
+        self._pool.give_back(connection)
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
@@ -319,27 +202,3 @@ def _length(length: str | None) -> int | None:
 def _stop(task: asyncio.Task[None] | None) -> None:
     if task is not None and not task.done():
         task.cancel()
-
-
-def _retire(pool: _Pool, connection: Connection) -> None:
-    connection.close()
-    _lost(pool, connection)
-
-
-def _lost(pool: _Pool, connection: Connection) -> None:
-    if connection in pool.all:
-        pool.all.remove(connection)
-        _free(pool)
-
-
-def _free(pool: _Pool) -> None:
-    pool.open -= 1
-    _wake(pool)
-
-
-def _wake(pool: _Pool) -> None:
-    while pool.waiting:
-        place = pool.waiting.popleft()
-        if not place.done():
-            place.set_result(None)
-            return

@@ -13,9 +13,10 @@ from gateway.authorization import build
 from gateway.errors import RateLimited, UpstreamUnreachable
 from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
 from gateway.limits.store import Verdict
-from gateway.upstream.client import Client, Origin, StaleConnection
+from gateway.upstream.client import Client, StaleConnection
 from gateway.upstream.headers import VIA, downward, request_head, upward
 from gateway.upstream.masking import Masked, Needle, mask, mask_text, needles
+from gateway.upstream.pool import Origin
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2, without TRACE
 _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")

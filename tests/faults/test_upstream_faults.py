@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
-from gateway.upstream.client import Client, ClientSettings
+from gateway.upstream.client import Client
 from gateway.upstream.client import Origin as Upstream
+from gateway.upstream.pool import ClientSettings, Origin
 from tests.faults.conftest import SLACK, Stage, Template, copied, problem, serving
 from tests.support.cases import BASE
 from tests.support.origin import BODY, CLOSE, RESET, STALL, Origin, Recorded, Wire, head, ok, script

@@ -26,8 +26,9 @@ from cryptography.x509.oid import NameOID
 
 from gateway.errors import BadRequest, GatewayError, Overloaded, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Response
-from gateway.upstream.client import Client, ClientSettings, Origin, StaleConnection
+from gateway.upstream.client import Client, StaleConnection
 from gateway.upstream.connection import Connection
+from gateway.upstream.pool import ClientSettings, Origin
 
 HEAD = b"GET /x HTTP/1.1\r\nHost: origin\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

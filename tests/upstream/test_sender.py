@@ -18,7 +18,8 @@ from gateway.limits.quota import parse_quota
 from gateway.limits.store import Policy
 from gateway.secret import Secret
 from gateway.telemetry.metrics import Metrics
-from gateway.upstream.client import Client, ClientSettings
+from gateway.upstream.client import Client
+from gateway.upstream.pool import ClientSettings
 from gateway.upstream.sender import Sender
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
