@@ -31,7 +31,7 @@ from tests.support.answers import Answer
 from tests.support.cases import BASE, ask
 from tests.support.lane import Lane
 from tests.support.origin import Origin
-from tests.support.processes import ROOT, Canaries, Gateway, _collect, _end, _wait_ready, configuration, run
+from tests.support.processes import ROOT, Canaries, Gateway, collect, end_process, wait_ready, configuration, run
 from tests.support.raw import Caller, Part
 
 SLACK = 3.5  # seconds until what ends after one second must have ended, on a busy machine
@@ -195,14 +195,14 @@ def serving(template: Template, folder: Path, *, stop: bool = True) -> Iterator[
     )
     gateway = Gateway(folder, process, template.environ, template.canaries, template.key, {"acme": ""})
     assert process.stdout is not None
-    reader = threading.Thread(target=_collect, args=(process.stdout, gateway.output), daemon=True)
+    reader = threading.Thread(target=collect, args=(process.stdout, gateway.output), daemon=True)
     reader.start()
     try:
-        gateway.listeners = _wait_ready(gateway)
+        gateway.listeners = wait_ready(gateway)
         yield gateway
         assert process.poll() is None or not stop, f"the gateway ended by itself: {gateway.text[-2000:]}"
     finally:
-        _end(process)
+        end_process(process)
         reader.join(5)
         process.stdout.close()
         assert "Traceback" not in gateway.text, gateway.text[-3000:]

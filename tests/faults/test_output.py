@@ -21,7 +21,7 @@ from tests.acceptance.commands import exchange
 from tests.faults.conftest import QUICK, Template, copied
 from tests.support.cases import ask
 from tests.support.origin import BODY, Origin
-from tests.support.processes import _end
+from tests.support.processes import end_process
 from tests.support.raw import Address, Caller
 
 BASE = "/elements/api-v2"
@@ -81,7 +81,7 @@ def muted(
         try:
             yield Muted(process, template)
         finally:
-            _end(process)
+            end_process(process)
 
 
 @pytest.fixture

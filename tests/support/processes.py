@@ -113,13 +113,13 @@ def running_gateway(
     )
     gateway = Gateway(folder, process, environ, canaries, key, handles)
     assert process.stdout
-    reader = threading.Thread(target=_collect, args=(process.stdout, gateway.output), daemon=True)
+    reader = threading.Thread(target=collect, args=(process.stdout, gateway.output), daemon=True)
     reader.start()
     try:
-        gateway.listeners = _wait_ready(gateway)
+        gateway.listeners = wait_ready(gateway)
         yield gateway
     finally:
-        _end(process)
+        end_process(process)
         reader.join(5)
         process.stdout.close()
 
@@ -155,12 +155,12 @@ def run(arguments: list[str], environ: Mapping[str, str], given: str = "") -> st
     return done.stdout
 
 
-def _collect(stream: IO[bytes], output: bytearray) -> None:
+def collect(stream: IO[bytes], output: bytearray) -> None:
     while data := os.read(stream.fileno(), 65536):
         output += data
 
 
-def _wait_ready(gateway: Gateway, within: float = 30.0) -> dict[str, Address]:
+def wait_ready(gateway: Gateway, within: float = 30.0) -> dict[str, Address]:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline and gateway.process.poll() is None:
         found = {name: (host, int(port)) for name, host, port in _READY.findall(gateway.text)}
@@ -170,7 +170,7 @@ def _wait_ready(gateway: Gateway, within: float = 30.0) -> dict[str, Address]:
     raise AssertionError(f"the gateway is not ready (exit status {gateway.process.poll()}):\n{gateway.text}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_process(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(10)
