@@ -31,7 +31,7 @@ from tests.support.answers import Answer
 from tests.support.cases import BASE, ask
 from tests.support.lane import Lane
 from tests.support.origin import Origin
-from tests.support.processes import ROOT, Canaries, Gateway, collect, end_process, wait_ready, configuration, run
+from tests.support.processes import ROOT, Canaries, Gateway, collect, configuration, end_process, run, wait_ready
 from tests.support.raw import Caller, Part
 
 SLACK = 3.5  # seconds until what ends after one second must have ended, on a busy machine
