@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import threading
 import time
@@ -122,11 +123,12 @@ def test_who_leaves_the_queue_takes_no_place_along(tight: Stage) -> None:
     assert sorted(tight.outcomes()) == ["caller-left"] * 15 + ["ok"] * 6
 
 
-def full(caller: Caller) -> Answer:
-    """What a caller gets for whom there is no connection, without having asked."""
+def full(stage: Stage, caller: Caller) -> Answer:
+    """What a caller gets for whom there is no connection, without having asked. It has a line and is counted, as every refusal."""
     answer = caller.answer()
     assert answer is not None
     assert answer.closing
+    stage.called.append(answer.value("x-request-id") or "")
     return answer
 
 
@@ -138,7 +140,7 @@ def test_all_connections_taken(tight: Stage) -> None:
         for _ in range(10):
             with Caller(tight.address) as late:
                 started = time.monotonic()
-                answer = full(late)
+                answer = full(tight, late)
                 assert time.monotonic() - started < 1
                 assert (answer.status, answer.value("retry-after"), answer.json()["retryAfter"]) == (503, "1", 1)
                 assert answer.json()["type"] == "urn:gateway:problem:overloaded"
@@ -155,7 +157,9 @@ def test_all_connections_taken(tight: Stage) -> None:
 def room(stage: Stage) -> bool:
     """Whether a new connection is taken: it is not answered unasked."""
     with Caller(stage.address) as caller:
-        return caller.drain(0.1) == b""
+        octets = caller.drain(0.1)
+        stage.called += re.findall(r"X-Request-Id: (\S+)", octets.decode())
+        return octets == b""
 
 
 def test_the_refusal_of_a_connection_is_a_whole_problem(tight: Stage) -> None:
@@ -166,7 +170,7 @@ def test_the_refusal_of_a_connection_is_a_whole_problem(tight: Stage) -> None:
                 stack.enter_context(Caller(tight.address))
             assert tight.origin.wait(lambda: len(tight.descriptors()) >= CAP)
             with Caller(tight.address) as late:
-                problem(full(late), "overloaded")
+                problem(full(tight, late), "overloaded")
         assert tight.origin.wait(lambda: room(tight))
 
 
