@@ -79,12 +79,12 @@ def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[
     configure(config.log_level, cast("TextIO", errors))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every secret in plain (threats 19)
     path = config.database_path()
-    if path.parent.is_dir():
-        upgrade(path)
     # Most of what a call makes is gone when the call is: looking for cycles less often saves a twentieth of the work.
     gc.set_threshold(20_000, 20, 50)
     gc.freeze()
     try:
+        if path.parent.is_dir():
+            upgrade(path)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             status = runner.run(_serve(config, environments, keys, as_json))
     finally:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from gateway.elements.preset import presets
 from gateway.exchange import Environment
 from gateway.secret import Secret
-from gateway.settings import NAME, Config, EnvironmentConfig
+from gateway.settings import NAME, Config, EnvironmentConfig, Unquoted
 
 
 class Problem(str):
@@ -162,8 +162,8 @@ def _value(text: str) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            return text
-    return text
+            pass
+    return Unquoted(text)
 
 
 def _merge_presets(raw: dict[str, Any]) -> None:
@@ -191,6 +191,8 @@ def _mistake(item: Any) -> Problem:
     if kind == "missing":
         return Problem(f"{where}: found nothing, expected a value")
     expected = str(item.get("ctx", {}).get("error") or item["msg"])
+    if item["loc"][-1] == "[key]":  # the name itself is wrong, and stands in the path already
+        return Problem(f"{where}: found {item['input']!r}, expected {expected}")
     return Problem(f"{where}: found {_shown(where, item.get('input'))}, expected {expected}")
 
 

@@ -16,16 +16,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from gateway.limits.quota import parse_quota
 
-_UNITS_S = {"": 1, "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _UNITS_B = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+class Unquoted(str):
+    """A value from the environment, where a number cannot be told from a text: the field decides which it is."""
 
 
 def parse_duration(value: object) -> float:
     """Seconds from ``"60s"``, ``"500ms"``, ``"10m"``, ``"1h"``, ``"90d"`` or a number of seconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 and isfinite(value):
         return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|)", value.strip()) if isinstance(value, str) else None
+    if isinstance(value, Unquoted) and re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)", value.strip()) if isinstance(value, str) else None
     if not match:
         raise ValueError('a duration such as "500ms", "60s", "10m", "1h" or "90d"')
     return float(match[1]) * _UNITS_S[match[2]]

@@ -130,11 +130,6 @@ class CallerBody:
         self.length = length
         self.octets = 0
 
-    @property
-    def withheld(self) -> bool:
-        """Whether the caller still waits to be asked."""
-        return self._expects
-
     async def __aiter__(self) -> AsyncIterator[bytes]:
         self._ask()
         try:
