@@ -85,6 +85,16 @@ class Limits:
         ]
         return sorted(rows, key=lambda row: row["remaining"] / row["limit"])
 
+    def shares(self) -> dict[tuple[str, str], float]:
+        """The smallest share left (0 to 1) among the live budgets of each (environment, element): ``report`` in short, for a scrape."""
+        least: dict[tuple[str, str], float] = {}
+        for (_, environment, element, _), states in self._store.budgets():
+            share = min([state.remaining / state.quota.most for state in states])
+            where = environment, element
+            if share < least.get(where, 2.0):
+                least[where] = share
+        return least
+
 
 def _key(scope: Scope, instance: Instance) -> Key:
     if scope == "instance":

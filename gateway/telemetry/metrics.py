@@ -1,13 +1,12 @@
 """The metrics of contract 6, in a registry of our own.
 
-Label values come from closed or bounded sets (threats 42): configured environments, elements that are mapped, methods and statuses
-that exist, and at most 200 path shapes an element. A customer, a key, a path or a query is never one.
+Label values come from closed or bounded sets (threats 42): configured environments, elements that are mapped (the first 500), methods
+and statuses that exist, and at most 200 path shapes an element. A customer, a key, a path or a query is never one.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter as Tally
+from collections import Counter as Numbers
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -15,38 +14,16 @@ from prometheus_client.exposition import choose_encoder
 
 from gateway import __version__
 from gateway.exchange import Exchange
+from gateway.telemetry.tally import BUCKETS_S, Tally, is_sampled
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, and nobody asks for it
 
 MAX_SHAPES = 200
+MAX_ELEMENTS = 500
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 Instances = Mapping[tuple[str, str, str], int]
-
-
-class _Tally:
-    """Calls counted since the last scrape: how many, by duration, and for how long together."""
-
-    __slots__ = ("buckets", "calls", "seconds")
-
-    def __init__(self) -> None:
-        self.calls, self.seconds, self.buckets = 0, 0.0, [0] * (len(_BUCKETS_S) + 1)
-
-    def add(self, seconds: float) -> None:
-        self.calls += 1
-        self.seconds += seconds
-        self.buckets[bisect_left(_BUCKETS_S, seconds)] += 1
-
-
-def _pour(tally: _Tally, counter: Counter, histogram: Histogram) -> None:
-    """Hand on what was counted. Each call would cost as much here as all calls between two scrapes do."""
-    if tally.calls:
-        counter.inc(tally.calls)
-        histogram._sum.inc(tally.seconds)
-        for bucket, calls in zip(histogram._buckets, tally.buckets, strict=True):
-            bucket.inc(calls)
-        tally.__init__()  # type: ignore[misc]
+Shares = Mapping[tuple[str, str], float]
 
 
 class Metrics:
@@ -66,7 +43,7 @@ class Metrics:
             "gateway_request_duration_seconds",
             "From the request's head to the last octet of the answer",
             ["environment", "element", "cache"],
-            buckets=_BUCKETS_S,
+            buckets=BUCKETS_S,
             registry=registry,
         )
         self._upstream = Counter(
@@ -79,7 +56,7 @@ class Metrics:
             "gateway_upstream_duration_seconds",
             "From sending a call upstream to the head of its answer",
             ["environment", "element", "resource"],
-            buckets=_BUCKETS_S,
+            buckets=BUCKETS_S,
             registry=registry,
         )
         self._limited = Counter(
@@ -88,11 +65,17 @@ class Metrics:
             ["environment", "element", "action"],
             registry=registry,
         )
-        Histogram(
+        self._waits = Histogram(
             "gateway_rate_limit_wait_seconds",
             "How long calls waited for the element's budget",
             ["environment", "element"],
-            buckets=_BUCKETS_S,
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+        self._remaining = Gauge(
+            "gateway_budget_remaining_ratio",
+            "What is left (0 to 1) of the budget that is nearest to its end among all of that element",
+            ["environment", "element"],
             registry=registry,
         )
         self._problems = Counter("gateway_problems_total", "Errors made by the gateway", ["type"], registry=registry)
@@ -107,10 +90,12 @@ class Metrics:
         )
         self._instances = Gauge("gateway_instances", "Mappings", ["environment", "element", "state"], registry=registry)
         Info("gateway_build", "Which program this is", registry=registry).info({"version": __version__})
-        self._tallies: dict[tuple[str, str, str, str, str], _Tally] = {}
-        self._upstream_tallies: dict[tuple[str, str, str, str, str], _Tally] = {}
-        self._unanswered: Tally[tuple[str, str, str, str]] = Tally()
-        self._shapes: dict[str, set[str]] = {}
+        self._tallies: dict[tuple[str, str, str, str, str], Tally] = {}
+        self._upstream_tallies: dict[tuple[str, str, str, str, str], Tally] = {}
+        self._unanswered: Numbers[tuple[str, str, str, str]] = Numbers()
+        self._shapes: dict[str, set[str]] = {}  # by element: those that have a name of their own here
+        self._shares: Callable[[], Shares] = dict
+        self._least: dict[tuple[str, str], float] = {}
 
     def count(self, exchange: Exchange) -> None:
         """Count one finished call."""
@@ -119,43 +104,74 @@ class Metrics:
         key = (environment, element, method, str(exchange.status), exchange.cache)
         tally = self._tallies.get(key)
         if tally is None:
-            tally = self._tallies[key] = _Tally()
+            element, tally = self._begin(key)
         tally.add(exchange.total_seconds)
+        sampled = is_sampled(exchange)
+        if sampled:
+            tally.add_exemplar(exchange.total_seconds, exchange)
         if exchange.upstream_calls:
-            self._count_upstream(exchange, method)
+            self._count_upstream(exchange, element, method, sampled)
+        if exchange.queue_seconds:
+            self._waits.labels(environment, element).observe(exchange.queue_seconds)
         if exchange.limited:
             self._limited.labels(environment, element, exchange.limited).inc()
         if exchange.problem:
             self._problems.labels(exchange.problem).inc()
 
-    def _count_upstream(self, exchange: Exchange, method: str) -> None:
-        exchange.resource = resource = self._bounded(exchange.element, exchange.resource)
+    def _begin(self, key: tuple[str, str, str, str, str]) -> tuple[str, Tally]:
+        """(the element as it is called here, where its calls count): whatever a query may ask of it has a series from now on."""
+        environment, element = key[0], self._element(key[1])
+        if environment and element:
+            self._breaker.labels(environment, element)
+            self._waits.labels(environment, element)
+        return element, self._tallies.setdefault((environment, element, *key[2:]), Tally())
+
+    def _count_upstream(self, exchange: Exchange, element: str, method: str, sampled: bool) -> None:
+        exchange.resource = resource = self._resource(element, exchange.resource)
         if exchange.upstream_calls > exchange.upstream_failures:
-            key = (exchange.environment, exchange.element, resource, method, str(exchange.upstream_status))
+            key = (exchange.environment, element, resource, method, str(exchange.upstream_status))
             tally = self._upstream_tallies.get(key)
             if tally is None:
-                tally = self._upstream_tallies[key] = _Tally()
+                tally = self._upstream_tallies[key] = Tally()
             tally.add(exchange.upstream_seconds)
+            if sampled:
+                tally.add_exemplar(exchange.upstream_seconds, exchange)
         if exchange.upstream_failures:
-            self._unanswered[exchange.environment, exchange.element, resource, method] += exchange.upstream_failures
+            self._unanswered[exchange.environment, element, resource, method] += exchange.upstream_failures
 
     def settle(self) -> None:
         """Bring everything up to date for a scrape; to be called where calls are counted, in no other thread."""
         for key, tally in self._tallies.items():
-            _pour(tally, self._requests.labels(*key), self._duration.labels(key[0], key[1], key[4]))
+            self._requests.labels(*key).inc(tally.pour(self._duration.labels(key[0], key[1], key[4])))
         for key, tally in self._upstream_tallies.items():
-            _pour(tally, self._upstream.labels(*key), self._upstream_duration.labels(*key[:3]))
-            self._breaker.labels(*key[:2]).set(0)  # calls leave: there is nothing in this version that would hold them
+            self._upstream.labels(*key).inc(tally.pour(self._upstream_duration.labels(*key[:3])))
         for where, calls in self._unanswered.items():
             self._upstream.labels(*where, "none").inc(calls)
-            self._breaker.labels(*where[:2]).set(0)
         self._unanswered.clear()
-        flying = Tally(exchange.environment for exchange in self.live)
+        flying = Numbers(exchange.environment for exchange in self.live)
         for environment in {*self._environments, *flying}:
             self._in_flight.labels(environment).set(flying[environment])
+        self._settle_budgets()
 
-    def _bounded(self, element: str, resource: str) -> str:
-        shapes = self._shapes.setdefault(element, set())
+    def _settle_budgets(self) -> None:
+        # A budget of which nothing is used any more is not reported: it is whole.
+        least = dict.fromkeys(self._least, 1.0)
+        for (environment, element), share in self._shares().items():
+            where = environment, self._element(element)
+            least[where] = min(least.get(where, 1.0), share)
+        for where, share in least.items():
+            self._remaining.labels(*where).set(share)
+        self._least = least
+
+    def _element(self, element: str) -> str:
+        if element not in self._shapes:
+            if len(self._shapes) >= MAX_ELEMENTS:
+                element = "other"
+            self._shapes.setdefault(element, set())
+        return element
+
+    def _resource(self, element: str, resource: str) -> str:
+        shapes = self._shapes[element]
         if resource not in shapes:
             if len(shapes) >= MAX_SHAPES:
                 return "other"
@@ -167,11 +183,15 @@ class Metrics:
         self._cache_bytes.set_function(octets)
         self._cache_entries.set_function(entries)
 
+    def watch_budgets(self, shares: Callable[[], Shares]) -> None:
+        """Where the budgets are read at a scrape: the smallest share left (0 to 1) by (environment, element)."""
+        self._shares = shares
+
     def set_instances(self, counts: Instances) -> None:
         """How many mappings there are by (environment, element, state)."""
         self._instances.clear()
-        for key, number in counts.items():
-            self._instances.labels(*key).set(number)
+        for (environment, element, state), number in counts.items():
+            self._instances.labels(environment, self._element(element), state).inc(number)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """(body, content type) of a scrape, up to date."""

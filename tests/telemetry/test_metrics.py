@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
+from prometheus_client.samples import Exemplar
 
 from gateway import __version__
 from gateway.exchange import Exchange
-from gateway.telemetry.metrics import MAX_SHAPES, Metrics
+from gateway.telemetry.metrics import MAX_ELEMENTS, MAX_SHAPES, Metrics
 
 CONTRACT = {
     "gateway_requests": {"environment", "element", "method", "status", "cache"},
@@ -18,6 +19,8 @@ CONTRACT = {
     "gateway_upstream_requests": {"environment", "element", "resource", "method", "status"},
     "gateway_upstream_duration_seconds": {"environment", "element", "resource"},
     "gateway_rate_limited": {"environment", "element", "action"},
+    "gateway_rate_limit_wait_seconds": {"environment", "element"},
+    "gateway_budget_remaining_ratio": {"environment", "element"},
     "gateway_problems": {"type"},
     "gateway_cache_bytes": set(),
     "gateway_cache_entries": set(),
@@ -58,6 +61,7 @@ def full() -> Metrics:
     metrics.count(exchange(upstream_calls=1, upstream_status=200, limited="rejected", problem="rate-limited", total_seconds=0.02))
     metrics.set_instances({("dev", "hubspot", "active"): 2})
     metrics.watch_cache(lambda: 10, lambda: 1)
+    metrics.watch_budgets(lambda: {("dev", "hubspot"): 0.5})
     return metrics
 
 
@@ -73,7 +77,7 @@ def test_names_and_labels_are_the_contracts(full: Metrics, name: str) -> None:
 def test_each_family_is_the_contracts(full: Metrics) -> None:
     families = {family.name for family in read_text(full.expose("")[0].decode())}
 
-    assert families == CONTRACT.keys() - {"gateway_build"} | {"gateway_build_info", "gateway_rate_limit_wait_seconds"}
+    assert families == CONTRACT.keys() - {"gateway_build"} | {"gateway_build_info"}
 
 
 def test_the_format_is_what_is_asked_for(full: Metrics) -> None:
@@ -178,3 +182,108 @@ def test_the_cache_is_read_when_asked() -> None:
 
 def test_which_program_this_is() -> None:
     assert value(Metrics(), "gateway_build_info", version=__version__) == 1
+
+
+def test_an_element_that_is_called_has_a_series_for_its_breaker_and_its_waits() -> None:
+    metrics = Metrics()
+    metrics.count(exchange(status=429, problem="rate-limited"))
+    metrics.count(exchange(environment="", element="", status=401))
+    found = samples(metrics)
+
+    assert value(metrics, "gateway_breaker_state", environment="dev", element="hubspot") == 0
+    assert value(metrics, "gateway_rate_limit_wait_seconds_count", environment="dev", element="hubspot") == 0
+    assert [labels for name, labels in found if name == "gateway_breaker_state"] == [
+        frozenset({("environment", "dev"), ("element", "hubspot")})
+    ]
+
+
+def test_waits_are_counted_where_a_call_waited() -> None:
+    metrics = Metrics()
+    for seconds in (0.0, 0.3, 2.0):
+        metrics.count(exchange(queue_seconds=seconds))
+
+    assert value(metrics, "gateway_rate_limit_wait_seconds_count", environment="dev", element="hubspot") == 2
+    assert value(metrics, "gateway_rate_limit_wait_seconds_sum", environment="dev", element="hubspot") == pytest.approx(2.3)
+
+
+def test_the_budget_is_read_at_a_scrape_and_whole_when_nothing_is_used_any_more() -> None:
+    metrics, shares = Metrics(), {("dev", "hubspot"): 0.25}
+    metrics.watch_budgets(lambda: shares)
+    assert value(metrics, "gateway_budget_remaining_ratio", environment="dev", element="hubspot") == 0.25
+    shares[("dev", "hubspot")] = 0.0
+    assert value(metrics, "gateway_budget_remaining_ratio", environment="dev", element="hubspot") == 0
+    shares.clear()
+
+    assert value(metrics, "gateway_budget_remaining_ratio", environment="dev", element="hubspot") == 1
+
+
+def test_elements_are_bounded() -> None:
+    metrics, many = Metrics(), range(MAX_ELEMENTS + 20)
+    metrics.watch_budgets(lambda: {("dev", f"e{number}"): number / 1000 for number in many})
+    for _ in range(2):
+        for number in many:
+            called = exchange(element=f"e{number}", upstream_calls=1, upstream_status=200, queue_seconds=0.1, limited="queued")
+            metrics.count(called)
+    metrics.set_instances({("dev", f"e{number}", "active"): 3 for number in many})
+    metrics.settle()
+    every = [sample for family in metrics.registry.collect() for sample in family.samples]  # to parse so many takes seconds
+    found = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in every}
+
+    def other(name: str, **labels: str) -> float:
+        return found[name, frozenset({"environment": "dev", "element": "other", **labels}.items())]
+
+    assert len({sample.labels["element"] for sample in every if "element" in sample.labels}) == MAX_ELEMENTS + 1
+    assert other("gateway_requests_total", method="GET", status="200", cache="miss") == 40
+    assert other("gateway_upstream_duration_seconds_count", resource="/contacts/{id}") == 40
+    assert other("gateway_instances", state="active") == 60
+    assert other("gateway_budget_remaining_ratio") == MAX_ELEMENTS / 1000
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def traced(flags: str = "01", trace: str = TRACE, **more: Any) -> Exchange:
+    made = exchange(**more)
+    made.traceparent, made.time = f"00-{trace}-00f067aa0ba902b7-{flags}", 1_700_000_000.0
+    return made
+
+
+def exemplars(metrics: Metrics, name: str) -> dict[str, Exemplar]:
+    """By upper bound of the bucket."""
+    families = read_openmetrics(metrics.expose("application/openmetrics-text")[0].decode())
+    found = [sample for family in families for sample in family.samples if sample.name == f"{name}_bucket"]
+    return {sample.labels["le"]: sample.exemplar for sample in found if sample.exemplar}
+
+
+def test_durations_point_to_a_trace_that_somebody_keeps() -> None:
+    metrics = Metrics()
+    metrics.count(traced(total_seconds=0.02, upstream_seconds=0.007, upstream_calls=1, upstream_status=200))
+    pointed = exemplars(metrics, "gateway_request_duration_seconds")
+
+    assert pointed == {"0.025": Exemplar({"trace_id": TRACE}, 0.02, pointed["0.025"].timestamp)}
+    assert float(pointed["0.025"].timestamp or 0) == pytest.approx(1_700_000_000.02, rel=0, abs=0.001)
+    assert exemplars(metrics, "gateway_upstream_duration_seconds")["0.01"].labels == {"trace_id": TRACE}
+    assert TRACE not in metrics.expose("text/plain")[0].decode()
+
+
+@pytest.mark.parametrize(("flags", "kept"), [("00", False), ("01", True), ("02", False), ("03", True), ("ff", True)])
+def test_only_the_sampled_flag_counts(flags: str, kept: bool) -> None:
+    metrics = Metrics()
+    metrics.count(traced(flags))
+    metrics.count(exchange())
+
+    assert bool(exemplars(metrics, "gateway_request_duration_seconds")) is kept
+
+
+def test_of_each_bucket_the_last_call_is_pointed_to() -> None:
+    metrics = Metrics()
+    first, second, third = (traced(trace=digit * 32, total_seconds=seconds) for digit, seconds in (("1", 0.02), ("2", 0.021), ("3", 4.0)))
+    other = traced(trace="4" * 32, total_seconds=0.02, status=404)
+    other.time -= 60
+    for one in (first, second, third, other):
+        metrics.count(one)
+    pointed = exemplars(metrics, "gateway_request_duration_seconds")
+    metrics.count(exchange(total_seconds=0.02))
+
+    assert {bound: found.labels["trace_id"] for bound, found in pointed.items()} == {"0.025": "2" * 32, "5.0": "3" * 32}
+    assert exemplars(metrics, "gateway_request_duration_seconds").keys() == pointed.keys()

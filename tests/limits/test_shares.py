@@ -1,0 +1,48 @@
+"""What a scrape reads of the budgets: the smallest share left of each element, whoever's it is."""
+
+from __future__ import annotations
+
+from gateway.exchange import Environment, Exchange, Instance, Target
+from gateway.limits import Limits
+from gateway.limits.quota import parse_quota
+from gateway.limits.store import Policy
+from gateway.secret import Secret
+
+SECRET = Secret("canary-secret")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def target(customer: str, environment: str = "dev", element: str = "hubspot") -> Target:
+    where = Environment(environment, "http://127.0.0.1:1", SECRET, SECRET)
+    return Target(where, Instance(f"gwi_{customer}", environment, customer, element, SECRET), "/contacts")
+
+
+async def test_the_smallest_share_of_all_customers_and_quotas() -> None:
+    clock = Clock()
+    limits = Limits(lambda _: Policy((parse_quota("10/10s"), parse_quota("100/min"))), clock, clock)
+    assert limits.shares() == {}
+    for customer, calls in (("acme", 4), ("beta", 7), ("gamma", 1)):
+        for _ in range(calls):
+            await limits.spend(target(customer), Exchange("r", "GET", "/", 0.0))
+    await limits.spend(target("acme", "prod", "sfdc"), Exchange("r", "GET", "/", 0.0))
+
+    assert limits.shares() == {("dev", "hubspot"): 0.3, ("prod", "sfdc"): 0.9}
+    clock.now += 11
+    assert limits.shares() == {("dev", "hubspot"): 0.93, ("prod", "sfdc"): 0.99}
+    clock.now += 60
+    assert limits.shares() == {}
+
+
+async def test_a_spent_budget_has_nothing_left() -> None:
+    clock = Clock()
+    limits = Limits(lambda _: Policy((parse_quota("2/10s"),)), clock, clock)
+    for _ in range(5):
+        await limits.spend(target("acme"), Exchange("r", "GET", "/", 0.0))
+
+    assert limits.shares() == {("dev", "hubspot"): 0.0}
