@@ -89,9 +89,9 @@ def elements() -> str:
     """Each shipped preset."""
     rows = []
     for key, preset in presets().items():
-        cache = preset.get("cache", {})
-        rows.append((f"`{key}`", ", ".join(f"`{text}`" for text in preset["limits"]), preset["scope"], cache.get("ttl", "0s")))
-    return table(("element", "limits", "scope", "answers stay fresh"), rows)
+        limits = ", ".join(f"`{text}`" for text in preset["limits"]) or "–"
+        rows.append((f"`{key}`", limits, preset["scope"], preset["cache"]["ttl"], ", ".join(preset["hubs"])))
+    return table(("element", "limits", "scope", "answers stay fresh", "hubs"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -142,7 +142,7 @@ def _sections(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[Bas
 def _title(name: str) -> str:
     if not name:
         return "Before the first section"
-    return f"`[[{name}]]`" if name.endswith(".rules") else f"`[{name}]`"
+    return f"`[[{name}]]`" if name.endswith((".rules", ".limit_signals")) else f"`[{name}]`"
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Protocol
 
 from gateway.callers import Caller, permissions
@@ -35,10 +35,18 @@ _MOST_REMEMBERED = 4096
 class Resolver:
     """The room's one object: resolves a request to an environment and an instance, within what the caller's key allows."""
 
-    def __init__(self, environments: Mapping[str, Environment], default_environment: str | None, store: InstanceStore) -> None:
+    def __init__(
+        self,
+        environments: Mapping[str, Environment],
+        default_environment: str | None,
+        store: InstanceStore,
+        hubs: Callable[[str], Container[str]] = lambda element: (),
+    ) -> None:
+        """``hubs`` tells where an element belongs whose mapping does not say it."""
         self._environments = environments
         self._default = default_environment
         self._store = store
+        self._hubs = hubs
         self._generation = -1
         self._remembered: dict[_Named, tuple[CallerKey, Environment, Instance]] = {}
 
@@ -146,7 +154,7 @@ class Resolver:
             if not instance.disabled and permissions.allows_element(key, instance.element) and address.element in (None, instance.element)
         ]
         if len(candidates) > 1 and address.element is None and (hub := hub_of(request.path)):
-            candidates = [instance for instance in candidates if instance.hub == hub] or candidates
+            candidates = [instance for instance in candidates if self._is_of(instance, hub)] or candidates
         if len(candidates) > 1:
             raise AmbiguousInstance(
                 "name the element (Gateway-Element) or the instance (Gateway-Instance)",
@@ -155,6 +163,9 @@ class Resolver:
         if not candidates:
             raise NoInstance(_nothing(found, address, environment))
         return environment, candidates[0]
+
+    def _is_of(self, instance: Instance, hub: str) -> bool:
+        return hub in self._hubs(instance.element) if instance.hub is None else instance.hub == hub
 
 
 def _named(request: Request, caller: Caller) -> _Named:
