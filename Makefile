@@ -16,7 +16,7 @@ demo: $(READY)  ## Run sandbox and gateway together, make calls, stay up to be t
 	@$(PYTHON) -m gateway demo $(ARGS)
 
 test: $(READY)  ## Run the tests
-	@command -v curl >/dev/null || tools/debian.sh curl || true
+	@tools/debian.sh curl prometheus chromium buildah debootstrap || true
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: $(READY)  ## Check style, types and import contracts
@@ -33,7 +33,7 @@ docs: $(READY)  ## Write the tables of the documentation anew from the code
 	@$(PYTHON) -m tools.docs
 
 bench: $(READY)  ## Compare with a bare aiohttp pass-through, and measure memory
-	@command -v wrk >/dev/null || tools/debian.sh wrk || true
+	@tools/debian.sh wrk || true
 	@$(PYTHON) -m bench $(ARGS)
 
 lock: $(READY)  ## Lock the newest packages that pyproject.toml allows
