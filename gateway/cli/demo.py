@@ -8,30 +8,26 @@ import json
 import secrets
 import signal
 import tempfile
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from gateway.app import Gateway, running
-from gateway.config import ConfigError, load_for_serving
+from gateway.cli.demo_tour import Place, call, document, invite, show
+from gateway.cli.output import print_json
+from gateway.config import ConfigError, load, load_for_serving
 from gateway.database.engine import open_database, upgrade
 from gateway.instances.vault import Vault
 from gateway.models import NewInstance, NewKey
 from gateway.operations import Operations
 from gateway.sandbox import Sandbox
 from gateway.sandbox import server as sandbox_server
+from gateway.settings import Config
 from gateway.telemetry.logs import configure
 
-_SHOWN = ("Cache-Status", "Age", "RateLimit", "Retry-After", "Server-Timing")
-_METRICS = ("gateway_requests_total", "gateway_upstream_requests_total", "gateway_rate_limited_total", "gateway_cache_entries")
 _CONFIG = """
 default_environment = "dev"
 access_log = false
@@ -49,15 +45,6 @@ limits = ["3/10s"]
 enabled = false
 """
 
-console = Console(highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: str
-
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
@@ -68,31 +55,55 @@ class _Keys:
 def demo(
     port: Annotated[int, typer.Option(help="Of the data listener; the admin listener takes the next one. 0: any that is free")] = 8080,
     once: Annotated[bool, typer.Option("--once", help="Make the calls and exit, instead of staying up")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Take the elements' limits and cache rules from there (Close.io keeps the demo's)"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell as one line of JSON what was called, and where all is")] = False,
 ) -> None:
     """Run sandbox and gateway with seeded customers, show a miss, a hit, a 429 and the metrics, and stay up to be tried."""
+    given = None if config is None else load(config)
     configure("warning")
-    asyncio.run(_demo(port, once))
+    asyncio.run(_demo(port, once, given, as_json))
 
 
-async def _demo(port: int, once: bool) -> None:
+async def _demo(port: int, once: bool, given: Config | None, as_json: bool) -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-demo-")))
         sandbox = Sandbox()
         upstream = await stack.enter_async_context(sandbox_server.running(sandbox))
-        path, keys = await _set_up(folder, upstream, sandbox, port)
-        environ = {"DEMO_USER_SECRET": sandbox.user_secret, "DEMO_ORGANIZATION_SECRET": sandbox.organization_secret}
         try:
-            gateway = await stack.enter_async_context(running(*load_for_serving(path, environ)))
+            gateway, keys = await _started(stack, folder, upstream, sandbox, port, given)
         except ConfigError as error:
             if port == 0:
                 raise
-            console.print(f"[yellow]{escape(str(error))}; taking ports that are free instead[/]")
-            path, keys = await _set_up(folder, upstream, sandbox, 0)
-            gateway = await stack.enter_async_context(running(*load_for_serving(path, environ)))
-        await _show(gateway, keys, upstream)
+            typer.echo(f"{error}; taking ports that are free instead", err=True)
+            gateway, keys = await _started(stack, folder, upstream, sandbox, 0, given)
+        place = Place(upstream, *_urls(gateway), keys.service, keys.admin)
+        if as_json:
+            print_json(await document(place))
+        else:
+            await show(place)
         if not once:
-            _invite(gateway, keys)
+            if not as_json:
+                invite(place)
             await _until_told()
+
+
+async def _started(
+    stack: AsyncExitStack, folder: Path, upstream: str, sandbox: Sandbox, port: int, given: Config | None
+) -> tuple[Gateway, _Keys]:
+    """A gateway in front of ``sandbox``; ``ConfigError`` where a port is taken."""
+    path, keys = await _set_up(folder, upstream, sandbox, port)
+    config, environments, master = load_for_serving(path, _environ(sandbox))
+    if given is not None:
+        elements = {**given.elements, "closeio": config.elements["closeio"]}
+        config = config.model_copy(update={"elements": elements, "cache": given.cache})
+    return await stack.enter_async_context(running(config, environments, master)), keys
+
+
+def _environ(sandbox: Sandbox) -> dict[str, str]:
+    return {"DEMO_USER_SECRET": sandbox.user_secret, "DEMO_ORGANIZATION_SECRET": sandbox.organization_secret}
 
 
 async def _set_up(folder: Path, upstream: str, sandbox: Sandbox, port: int) -> tuple[Path, _Keys]:
@@ -102,8 +113,7 @@ async def _set_up(folder: Path, upstream: str, sandbox: Sandbox, port: int) -> t
     keys_file = folder / "master.keys"
     if not keys_file.exists():
         keys_file.write_text(f"demo:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
-    environ = {"DEMO_USER_SECRET": sandbox.user_secret, "DEMO_ORGANIZATION_SECRET": sandbox.organization_secret}
-    config, _, keys = load_for_serving(path, environ)
+    config, _, keys = load_for_serving(path, _environ(sandbox))
     database_path = config.database_path()
     fresh = not database_path.exists()
     upgrade(database_path)
@@ -121,7 +131,7 @@ async def _set_up(folder: Path, upstream: str, sandbox: Sandbox, port: int) -> t
 
 async def _map(operations: Operations, upstream: str, sandbox: Sandbox) -> None:
     authorization = f"User {sandbox.user_secret}, Organization {sandbox.organization_secret}"
-    listed = await _call(f"{upstream}/instances", {"Authorization": authorization})
+    listed = await call(f"{upstream}/instances", {"Authorization": authorization})
     for instance in json.loads(listed.body):
         await operations.add_instance(
             NewInstance.model_validate(
@@ -138,62 +148,6 @@ async def _map(operations: Operations, upstream: str, sandbox: Sandbox) -> None:
         )
 
 
-async def _show(gateway: Gateway, keys: _Keys, upstream: str) -> None:
-    data, admin = _urls(gateway)
-    console.print(f"\n[bold]Sandbox[/] (a Cloud Elements to play with)  {upstream}")
-    console.print(f"[bold]Gateway[/] data {data}   admin {admin}\n")
-    contacts = "/elements/api-v2/hubs/marketing/contacts?pageSize=2"
-    acme = {"Authorization": f"Bearer {keys.service}", "Gateway-Customer": "acme", "Gateway-Element": "hubspot"}
-    await _step("A service asks for acme's contacts. The gateway finds the token and sends it up: a miss.", "GET", data + contacts, acme)
-    await _step("The same again is answered from memory; the vendor's budget is not touched: a hit.", "GET", data + contacts, acme)
-    await _step(
-        "The hub is left out, the customer stands in the path: the same resource, the same entry.",
-        "GET",
-        f"{data}/c/acme/hubspot/elements/api-v2/contacts?pageSize=2",
-        {"X-Api-Key": keys.service},
-    )
-    await _step("No key, no call.", "GET", data + contacts, {"Gateway-Customer": "acme"})
-    initech = {"Authorization": f"Bearer {keys.service}", "Gateway-Customer": "initech", "Gateway-Element": "closeio"}
-    for number in range(3):
-        await _call(f"{data}/elements/api-v2/contacts?page={number + 1}", initech)
-    await _step("Close.io is limited to 3 calls in 10 s here; this is the fourth.", "GET", f"{data}/elements/api-v2/contacts", initech)
-    metrics = await _call(f"{admin}/metrics", {})
-    console.print("[bold cyan]What Prometheus sees:[/]")
-    for line in metrics.body.splitlines():
-        if line.startswith(_METRICS):
-            console.print(f"  {escape(line)}")
-    console.print()
-
-
-async def _step(title: str, method: str, url: str, headers: Mapping[str, str]) -> None:
-    answer = await _call(url, headers)
-    console.print(f"[bold cyan]{title}[/]")
-    console.print(f"  {method} {escape(url)}")
-    colour = "green" if answer.status < 400 else "yellow"
-    console.print(f"  [{colour}]{answer.status}[/] {escape(answer.body[:160])}{'…' if len(answer.body) > 160 else ''}")
-    for name in _SHOWN:
-        if name in answer.headers:
-            console.print(f"  [dim]{name}: {escape(answer.headers[name])}[/]")
-    console.print()
-
-
-def _invite(gateway: Gateway, keys: _Keys) -> None:
-    data, admin = _urls(gateway)
-    console.print("[bold]Now you.[/] In another terminal:\n")
-    for line in (
-        f"KEY={keys.service}",
-        f'curl -i -H "Authorization: Bearer $KEY" "{data}/c/acme/hubspot/elements/api-v2/hubs/marketing/contacts"',
-        f'curl -i -H "X-Api-Key: $KEY" -H "Gateway-Customer: globex" "{data}/elements/api-v2/hubs/helpdesk/incidents"',
-        f'curl -i -H "Authorization: User $KEY, Organization dev" "{data}/elements/api-v2/instances"',
-        f"ADMIN={keys.admin}",
-        f'curl -s -H "Authorization: Bearer $ADMIN" "{admin}/admin/v1/exchanges?limit=3"',
-        f'curl -s -H "Authorization: Bearer $ADMIN" "{admin}/admin/v1/limits"',
-        f"curl -s {admin}/metrics",
-    ):
-        console.print(f"  {escape(line)}")
-    console.print("\nCtrl-C ends it.")
-
-
 async def _until_told() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -204,18 +158,3 @@ async def _until_told() -> None:
 
 def _urls(gateway: Gateway) -> tuple[str, str]:
     return f"http://{gateway.data[0]}:{gateway.data[1]}", f"http://{gateway.admin[0]}:{gateway.admin[1]}"
-
-
-async def _call(url: str, headers: Mapping[str, str]) -> _Answer:
-    """One GET, as any service would make it."""
-    return await asyncio.to_thread(_get, url, headers)
-
-
-def _get(url: str, headers: Mapping[str, str]) -> _Answer:
-    request = Request(url, headers=dict(headers))  # noqa: S310 - our own loopback URLs
-    try:
-        with urlopen(request, timeout=10) as answer:  # noqa: S310
-            return _Answer(answer.status, dict(answer.headers.items()), answer.read().decode())
-    except HTTPError as error:
-        with error:
-            return _Answer(error.code, dict(error.headers.items()), error.read().decode())

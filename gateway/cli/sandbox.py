@@ -5,28 +5,46 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from gateway.cli.standin import address_in
 from gateway.sandbox import Sandbox
+from gateway.sandbox.seed import EVERYTHING
 from gateway.sandbox.server import running
 from gateway.settings import parse_address
 
 
 def sandbox(
-    listen: str = typer.Option("127.0.0.1:9000", help="Address and port; port 0 lets the system choose."),
+    listen: str | None = typer.Option(None, help="Address and port; port 0 lets the system choose.", show_default="127.0.0.1:9000"),
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Listen where the default environment of this configuration calls")
+    ] = None,
     seed: int = typer.Option(7, help="The number from which customers, tokens and records are drawn."),
+    limits: bool = typer.Option(False, "--limits", help="Refuse calls over each provider's own rate limits, in its own form."),
+    everything: bool = typer.Option(
+        False, "--everything", help=f"Seed one more customer, {EVERYTHING}, with an instance of every element of every hub."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Say what is served as one line of JSON."),
 ) -> None:
-    """Run a stand-in for Cloud Elements, with seeded customers, until SIGINT or SIGTERM."""
+    """Run a stand-in for Cloud Elements, with seeded customers, until SIGINT or SIGTERM.
+
+    It asks for the user secret sandbox-user and the organization secret sandbox-org. Everything lives in memory. Beside the API,
+    GET /sandbox lists the routes that turn dials and limits, show what arrived, change data behind the API's back and reset.
+    """
+    if listen is not None and config is not None:
+        raise typer.BadParameter("found both, expected one of them", param_hint="--listen, --config")
     try:
-        host, port = parse_address(listen)
+        host, port = address_in(config) if config is not None else parse_address("127.0.0.1:9000" if listen is None else listen)
     except ValueError as error:
         raise typer.BadParameter(f"expected {error}", param_hint="--listen") from None
     try:
-        asyncio.run(_serve(Sandbox(seed), host, port, as_json))
+        asyncio.run(_serve(Sandbox(seed, limits=limits, everything=everything), host, port, as_json))
     except OSError as error:
-        typer.echo(f"Cannot listen on {listen}: {error.strerror or type(error).__name__}", err=True)
+        where = f"[{host}]" if ":" in host else host
+        typer.echo(f"Cannot listen on {where}:{port}: {error.strerror or type(error).__name__}", err=True)
         raise typer.Exit(1) from None
 
 
