@@ -1,4 +1,4 @@
-"""Who is asking? The three ways in which a caller shows its key (contract 2.1)."""
+"""Who is asking? The three ways in which a caller shows its key (contract 2.1), and the certificate of its connection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.authorization import Credentials, parse
 from gateway.callers import keys
+from gateway.callers.certificates import Certificate, Certificates
 from gateway.callers.keys import CallerKey
 from gateway.errors import Unauthenticated
 from gateway.exchange import Headers
@@ -43,19 +44,23 @@ _HOW = "send Authorization: Bearer gwk_…, or X-Api-Key: gwk_…, or Authorizat
 class Callers:
     """The room's one object. ``clock`` is the wall clock: keys expire by the calendar."""
 
-    def __init__(self, store: KeyStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: KeyStore, clock: Callable[[], float], certificates: Certificates | None = None) -> None:
         self._store = store
+        self._certificates = certificates or Certificates({})
         self._clock = clock
         self._generation = -1
         self._proven: dict[str, CallerKey] = {}  # texts whose digest was compared, since the store last changed
 
-    async def identify(self, headers: Headers) -> Caller:
+    async def identify(self, headers: Headers, certificate: Certificate | None = None) -> Caller:
         """The caller behind these headers; ``Unauthenticated`` if its key is missing, unknown, wrong, expired or revoked.
 
-        All failures read alike and cost the same work: who guesses learns nothing (threats 23, 24).
+        All failures read alike and cost the same work: who guesses learns nothing (threats 23, 24). ``certificate`` is that of the
+        connection: it speaks where no key is shown, so that one certificate can carry the calls of several keys.
         """
         text, credentials = _shown(headers)
         now = self._clock()
+        if text is None:
+            return Caller(await self._certified(certificate, headers, now), credentials.organization, credentials.element)
         if self._store.generation != self._generation:
             self._generation = self._store.generation
             self._proven.clear()
@@ -73,8 +78,18 @@ class Callers:
         self._store.used(key.id, now)
         return Caller(key, credentials.organization, credentials.element)
 
+    async def _certified(self, certificate: Certificate | None, headers: Headers, now: float) -> CallerKey:
+        """The key that ``certificate`` stands for."""
+        key_id = None if certificate is None else self._certificates.key_id(certificate, headers, now)
+        key = None if key_id is None else await self._store.by_id(key_id)
+        if key is None or (key.expires_at is not None and now >= key.expires_at):
+            raise Unauthenticated(_HOW)
+        self._store.used(key.id, now)
+        return key
 
-def _shown(headers: Headers) -> tuple[str, Credentials]:
+
+def _shown(headers: Headers) -> tuple[str | None, Credentials]:
+    """The text of the key that is shown, None if there is none, and what else the Authorization header names."""
     authorization = headers.get("authorization")
     credentials = _NOTHING
     if authorization is not None:
@@ -87,6 +102,4 @@ def _shown(headers: Headers) -> tuple[str, Credentials]:
     api_key = headers.get("x-api-key")
     if api_key is not None:
         return api_key, credentials
-    if credentials.user is not None:
-        return credentials.user, credentials
-    raise Unauthenticated(_HOW)
+    return credentials.user, credentials

@@ -14,10 +14,14 @@ from aiohttp import web
 from gateway.errors import RequestTimeout
 from gateway.server.feeding import FeedingHandler
 from gateway.server.listen_settings import ListenSettings
+from gateway.server.tls import shown
 
 if TYPE_CHECKING:
+    from gateway.callers.certificates import Certificate
     from gateway.server.listener import GuardedServer
 
+FIRST_CALL_S = 0.5
+"""How long a new connection is not hung up on while draining: its caller could not know, and is about to send (RFC 9112 §9.5)."""
 log = structlog.get_logger("gateway.server")
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n"
@@ -47,6 +51,7 @@ class CallerConnection(FeedingHandler):
         "_unsent_since",
         "_wire",
         "body_held",
+        "certificate",
     )
 
     own_keep_alive = 1
@@ -59,10 +64,14 @@ class CallerConnection(FeedingHandler):
         self._unsent_since = self._head_since
         self._closing_since = 0.0
         self.body_held = False  # the caller waits for 100 Continue: its silence is no fault
+        self.certificate: Certificate | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast("asyncio.Transport", transport)
         server = cast("GuardedServer", self._manager)
+        server.arriving -= 1
+        peer = transport.get_extra_info("peercert")
+        self.certificate = shown(peer) if peer else None
         if len(server.connections) >= self._settings.max_connections:
             self._force_close = True
             self._wire.write(_FULL + server.full_body())
@@ -106,6 +115,10 @@ class CallerConnection(FeedingHandler):
     def idle(self) -> bool:
         """Whether nothing is being received or answered."""
         return not self._request_in_progress and not self._messages and not self._head_octets
+
+    def expected(self, now: float) -> bool:
+        """Whether the first request can still be on its way: the connection was accepted a moment ago."""
+        return self.idle and self._head_since > 0.0 and now - self._head_since < FIRST_CALL_S
 
     def abort(self) -> None:
         """Cut the connection: what the caller got so far must not look complete."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any, cast
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.server.connection import CallerConnection
+from gateway.server.connection import FIRST_CALL_S, CallerConnection
 from gateway.server.listen_settings import ListenSettings
 
 Serve = Callable[["DataConnection", RawRequestMessage, StreamReader], Awaitable[bool]]
@@ -101,6 +102,9 @@ class GuardedServer(web.Server):
         self.refuse = refuse
         self.app: web.Application | None = None
         self.full_body = full_body
+        self.arriving = 0
+        """Connections that were accepted and are not made yet: they are in a TLS handshake, or failed in it."""
+        self._accepted_at = -inf
         self._settings = settings
         shortest = min(settings.header_timeout, settings.body_timeout, settings.write_timeout)
         self._pause_s = min(1.0, max(0.02, shortest / 8))
@@ -116,6 +120,8 @@ class GuardedServer(web.Server):
         self.app = app
 
     def __call__(self) -> RequestHandler:
+        self.arriving += 1
+        self._accepted_at = self._loop.time()
         kind = DataConnection if self.app is None else CallerConnection
         return kind(self, self._loop, self._settings)
 
@@ -130,15 +136,22 @@ class GuardedServer(web.Server):
     async def drain(self, seconds: float, hurry: asyncio.Event) -> int:
         """Close what is idle, let open calls finish for ``seconds`` or until ``hurry``, then cut; how many were cut.
 
-        aiohttp's own way stops reading at once, and so loses every upload that is on its way.
+        Who was accepted a moment ago, or is in a TLS handshake since then, gets to make its call. aiohttp's own way stops reading at
+        once, and so loses every upload that is on its way.
         """
+        await asyncio.sleep(0)  # the loop makes connections of what it accepted last
         ends = self._loop.time() + seconds
         while True:
-            for connection in self.connections:
-                if cast("CallerConnection", connection).idle:
-                    connection.force_close()
-            open_calls = [connection for connection in self.connections if not cast("CallerConnection", connection).idle]
-            if not open_calls or hurry.is_set() or self._loop.time() >= ends:
+            now = self._loop.time()
+            connections = cast("list[CallerConnection]", self.connections)
+            expected = self.arriving > 0 and now - self._accepted_at < FIRST_CALL_S
+            for caller in connections:
+                if caller.expected(now):
+                    expected = True
+                elif caller.idle:
+                    caller.force_close()
+            open_calls = [caller for caller in connections if not caller.idle]
+            if not (open_calls or expected) or hurry.is_set() or self._loop.time() >= ends:
                 break
             await asyncio.sleep(0.02)
         for connection in self.connections:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Callable
 from enum import Enum
 from math import inf
@@ -170,9 +171,30 @@ class Connection(ResponseHandler):
         if exc is not None and payload is not None and not payload.is_eof():
             # A reset is no proper end, not even of a body that lasts until the connection closes.
             payload.set_exception(UpstreamUnreachable("the connection was reset inside the body"))
+        elif payload is not None and not payload.is_eof() and payload.exception() is None:
+            self._end_tls(payload)
         self.deadline = inf
         super().connection_lost(exc)
         self._on_lost(self)
+
+    def _end_tls(self, payload: StreamReader) -> None:
+        """Take the last of a body out of a TLS connection that is lost, and see how it ended.
+
+        An end by TCP alone may be anybody's doing: a body that lasts until the end is not whole then (RFC 9112 §9.8). Neither loop
+        says which end it was, and uvloop drops what came while reading was paused; the TLS layer still knows both.
+        """
+        tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+        if tls is None:
+            return
+        proper = True
+        try:
+            while data := tls.read(READ_BUFFER):
+                self.data_received(data)
+        except ssl.SSLError as error:
+            proper = isinstance(error, ssl.SSLZeroReturnError)
+        self.data_received(b"")  # the parser may have paused
+        if not proper and not payload.is_eof():
+            payload.set_exception(UpstreamUnreachable("the connection was cut inside the body"))
 
 
 def _objection(message: RawResponseMessage) -> str | None:

@@ -47,7 +47,7 @@ upstream.body_timeout = "1s"
 [elements.kept]
 cache.ttl = "60s"
 """
-ENVIRONMENTS = ("dev", "refusing", "full", "nowhere", "trusted", "untrusted", "misnamed", "expired", "stalling", "plain")
+ENVIRONMENTS = ("dev", "refusing", "full", "nowhere", "trusted", "untrusted", "misnamed", "expired", "selfsigned", "stalling", "plain")
 KINDS = {
     "upstream-unreachable": (502, "upstream"),
     "upstream-protocol-error": (502, "upstream"),

@@ -25,10 +25,11 @@ from cryptography.x509.oid import NameOID
 
 from tests.faults.conftest import QUICK, SLACK, Stage, Template, copied, problem, serving
 from tests.support.cases import BASE
-from tests.support.origin import BODY, Origin, ok
+from tests.support.origin import BODY, Origin, head, ok
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
+LARGE = bytes(range(256)) * 12_000
 
 
 class Authority:
@@ -106,10 +107,23 @@ class Heard:
             with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as sock:
                 while data := sock.recv(65536):
                     self.octets += data
-                    if data.endswith(b"\r\n\r\n"):
-                        sock.sendall(ok(BODY, "Cache-Control: no-store"))
+                    if not data.endswith(b"\r\n\r\n"):
+                        continue
+                    if b"/unframed-" in data:
+                        self.unframed(sock, data)
+                        return
+                    sock.sendall(ok(BODY, "Cache-Control: no-store"))
 
         return serve
+
+    def unframed(self, sock: ssl.SSLSocket, request: bytes) -> None:
+        """A body that lasts until the connection ends: with TLS's own farewell, or by TCP alone; or one whose length is stated."""
+        large, farewell = b"/unframed-large" in request, b"?farewell" in request
+        body = LARGE if large else BODY
+        stated = (f"Content-Length: {len(body)}",) if b"?stated" in request else ()
+        sock.sendall(head("200 OK", "Connection: close", *stated) + body)
+        if farewell:
+            sock.unwrap().close()
 
     def plainly(self, plain: socket.socket) -> None:
         """A server that speaks no TLS, and answers whatever comes."""
@@ -117,6 +131,19 @@ class Heard:
             while data := plain.recv(65536):
                 self.octets += data
                 plain.sendall(ok())
+
+
+def self_signed(file: Path, name: x509.GeneralName) -> Path:
+    """A certificate that nobody but itself vouches for, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "self")])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    builder = (
+        builder.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY).add_extension(x509.SubjectAlternativeName([name]), critical=False)
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(key.private_bytes(*form) + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +161,7 @@ def secured(template: Template, heard: Heard, tmp_path_factory: pytest.TempPathF
         "untrusted": theirs.certificate(folder / "untrusted.pem", here),
         "misnamed": ours.certificate(folder / "misnamed.pem", elsewhere),
         "expired": ours.certificate(folder / "expired.pem", here, NOW - DAY),
+        "selfsigned": self_signed(folder / "selfsigned.pem", here),
     }
     (folder / "authority.pem").write_bytes(ours.pem)
     with ExitStack() as stack:
@@ -156,7 +184,7 @@ def test_a_trusted_upstream(secured: Stage, heard: Heard) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("fault", ["untrusted", "misnamed", "expired"])
+@pytest.mark.parametrize("fault", ["untrusted", "misnamed", "expired", "selfsigned"])
 def test_a_certificate_that_is_not_good(secured: Stage, heard: Heard, fault: str, method: str) -> None:
     with secured.steady():
         heard.octets.clear()
@@ -166,6 +194,21 @@ def test_a_certificate_that_is_not_good(secured: Stage, heard: Heard, fault: str
         assert time.monotonic() - started < SLACK
         assert heard.octets == b"", "octets were sent to whoever it was"
     assert secured.outcomes() == ["upstream-unreachable"] * 4
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_body_that_lasts_until_the_end(secured: Stage, size: str) -> None:
+    """It is whole if TLS says that this is the end; an end of TCP alone may be anybody's doing (RFC 9112 §9.8)."""
+    with secured.steady():
+        for query in ("farewell", "stated"):
+            whole = secured.call(f"GET ~/unframed-{size}?{query}", "Gateway-Environment: trusted")
+            assert (whole.status, whole.complete) == (200, True)
+            assert whole.body == (BODY if size == "small" else LARGE)
+        with secured.open(f"GET ~/unframed-{size}", fields=("Gateway-Environment: trusted",)) as caller:
+            cut = caller.answer()
+        assert cut is None or cut.status == 502 or not cut.complete, "half an answer looks whole"
+    assert secured.outcomes()[:2] == ["ok", "ok"]
+    assert secured.outcomes()[2] in ("upstream-unreachable", "broken-off:upstream-unreachable")
 
 
 def test_an_upstream_without_tls(secured: Stage, heard: Heard) -> None:
