@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
@@ -16,8 +17,9 @@ from gateway.sandbox.call import PREFIX, Answer, ApiError, Call
 from gateway.sandbox.dials import Misbehaviour
 from gateway.sandbox.hubs import hub_answer
 from gateway.sandbox.instances import Instance
-from gateway.sandbox.platform import platform_answer
+from gateway.sandbox.platform.answers import platform_answer
 from gateway.sandbox.state import Sandbox
+from gateway.sandbox.usage.log import Use
 
 Family = Literal["public", "platform", "own instance", "hub data"]
 
@@ -30,17 +32,19 @@ _NEEDS: Mapping[Family, tuple[str, ...]] = {  # API page 1.3; what is presented 
 _PLATFORM = frozenset(
     {
         "elements", "hubs", "instances", "organizations", "formulas", "usage", "metrics", "jobs", "vdrs",
-        "notifications", "audit-logs", "common-resources", "customers", "docs",
+        "notifications", "audit-logs", "common-resources", "docs",
     }
 )  # fmt: skip
-_EITHER = frozenset({"accounts", "users"})  # hub data when a token comes along (API page 0.2 #3)
+_EITHER = frozenset({"accounts", "users", "customers"})  # hub data when a token comes along (API page 0.2 #3)
+_OF_THE_TOKEN = frozenset({"enabled", "configuration", "trace-logging"})  # /instances/… without an id (API page 1.3)
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A call that may go on; ``instance`` is that of its token where it is after hub data."""
+    """A call that may go on; ``instance`` is that of its token where it is after hub data, ``counts`` whether ``/usage`` tells of it."""
 
     instance: Instance | None
+    counts: bool
 
     @property
     def lane(self) -> str:
@@ -62,7 +66,9 @@ def family_of(call: Call) -> Family:
     head, *rest = call.path or ("",)
     if head in ("elements", "hubs") and call.method == "GET" and "instances" not in rest[1:]:
         return "public"
-    if head == "instances" and (rest == ["enabled"] or (not rest and call.method in ("PUT", "PATCH", "DELETE"))):
+    if head == "authentication" or (head == "elements" and rest[1:2] == ["oauth"]):
+        return "public"
+    if head == "instances" and (rest[0] in _OF_THE_TOKEN if rest else call.method in ("PUT", "PATCH", "DELETE")):
         return "own instance"
     if head in _PLATFORM or not head:
         return "platform"
@@ -72,7 +78,8 @@ def family_of(call: Call) -> Family:
 
 
 def admit(sandbox: Sandbox, call: Call) -> Admitted:
-    """Raises ``ApiError`` 401 (which secret was wrong is never said), 403 for a disabled instance, 429 for a body over 8 MB."""
+    """Raises ``ApiError`` 401 (which secret was wrong is never said), 403 for a disabled instance, 429 for a body over 8 MB or a
+    file beyond its limits (API page 8.1)."""
     family = family_of(call)
     instance = None
     if family != "public":
@@ -82,8 +89,8 @@ def admit(sandbox: Sandbox, call: Call) -> Admitted:
     if instance and instance.disabled and call.path[0] != "objects":
         raise ApiError(403, "The element instance is disabled")
     if call.body is None:
-        raise ApiError(429, "The request payload exceeds the maximum size of 8 MB")
-    return Admitted(instance)
+        raise ApiError(429, call.refused)
+    return Admitted(instance, counts=family != "public" and call.path[:1] != ("usage",))
 
 
 def _authenticate(sandbox: Sandbox, call: Call, needs: tuple[str, ...]) -> Instance | None:
@@ -110,9 +117,28 @@ def meet(sandbox: Sandbox, admitted: Admitted) -> Misbehaviour:
 def answer(sandbox: Sandbox, call: Call, admitted: Admitted, request_id: str) -> Answer:
     """The answer to an admitted call, errors included."""
     try:
-        found = hub_answer(sandbox, call, admitted.instance) if admitted.instance else platform_answer(sandbox, call)
+        return hub_answer(sandbox, call, admitted.instance) if admitted.instance else platform_answer(sandbox, call)
     except ApiError as error:
-        found = error.answer(request_id)
-    if admitted.instance:
-        found.headers["Elements-Element-Instance-Id"] = str(admitted.instance.id)
-    return found
+        return error.answer(request_id)
+
+
+def headers_of(admitted: Admitted, request_id: str, at: datetime) -> dict[str, str]:
+    """What every answer to a hub call carries (API page 2.4); a trace has the id of its call."""
+    instance = admitted.instance
+    if instance is None:
+        return {}
+    headers = {"Elements-Element-Instance-Id": str(instance.id)}
+    if instance.traced_until is not None and at < instance.traced_until:
+        headers["Elements-Trace-Id"] = request_id
+    return headers
+
+
+def moves_a_file(call: Call, admitted: Admitted) -> bool:
+    """Whether the limits for files hold (API page 8.1)."""
+    return admitted.instance is not None and call.path[0] == "files"
+
+
+def log(sandbox: Sandbox, call: Call, admitted: Admitted, request_id: str, at: datetime, status: int, latency: float) -> None:
+    """Write the call down for ``/usage``, if it counts there; ``latency`` is in seconds."""
+    if admitted.counts:
+        sandbox.usage.add(Use(request_id, at, call.method, call.target, status, round(latency * 1000), admitted.instance))

@@ -41,13 +41,17 @@ def not_found() -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``body`` is anything that JSON can say; None is an empty body (what DELETE answers)."""
+    """``body`` is anything that JSON can say; None is an empty body (what DELETE answers). ``raw`` goes out as it is instead: a file,
+    whose type stands in ``headers``."""
 
     body: Any = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
 
     def encoded(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
         return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -55,7 +59,8 @@ class Answer:
 class Call:
     """``path`` is what follows the prefix: decoded segments, without empty ones and without ``hubs/{hub}``.
 
-    ``headers`` have lower-case names. ``body`` is None where the request carried more than 8 MB that was no file.
+    ``headers`` have lower-case names. ``body`` is None where the request carried more than 8 MB that was no file, or a file beyond
+    what is allowed in size or time; ``refused`` says which. ``target`` is path and query as they came.
     """
 
     method: str
@@ -64,6 +69,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = b""
     credentials: Credentials | None = field(default_factory=Credentials)
+    refused: str = ""
+    target: str = ""
 
     def params(self, name: str) -> list[str]:
         """Every value of a query parameter; ``tags[]`` finds ``tags%5B%5D`` too."""
@@ -76,6 +83,13 @@ class Call:
     def flag(self, *names: str) -> bool:
         """Whether one of these parameters is true; the Python SDK says ``True`` (API page 4.3)."""
         return any(self.param(name).lower() == "true" for name in names)
+
+    def needs(self, name: str) -> str:
+        """A query parameter that must be there; raises ``ApiError`` 400."""
+        value = self.param(name)
+        if not value:
+            raise ApiError(400, f"Missing required parameter: {name}")
+        return value
 
     def allow(self, *methods: str) -> None:
         """Raises ``ApiError`` 405 unless the call has one of ``methods``. HEAD comes in as GET."""

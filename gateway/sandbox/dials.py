@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway.sandbox.call import ApiError
 from gateway.sandbox.catalog import ELEMENTS
 
-LANES = ("*", "platform", *ELEMENTS)
+LANES = frozenset({"*", "platform", *ELEMENTS})
 
 
 class Trigger(BaseModel):
@@ -54,19 +54,26 @@ class Slow(Trigger):
 
 
 class Dial(BaseModel):
-    """``latency`` is in seconds and comes before all else. Of several that hit one call: reset, rate limit, error, cut, slow.
+    """``latency`` is in seconds and comes before all else. Of several that hit one call: reset, expired, rate limit, error, cut; then
+    slow, chunked, gzip and session, which go together.
 
-    A reset, a 429 and a 5xx come before anything is done; slow and cut break the answer to a call that was carried out.
+    A reset, a 401, a 429 and a 5xx come before anything is done; the others are about the answer to a call that was carried out.
+    ``expired`` is a 401 of the provider, whose access has ended (API page 1.5). ``chunked`` announces no length; ``gzip`` compresses for
+    those who accept it. ``session`` sets the cookie that Cloud Elements sometimes sets (1.5).
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     latency: float = Field(0, ge=0, le=600)
     reset: Trigger = Field(default_factory=Trigger)
+    expired: Trigger = Field(default_factory=Trigger)
     rate_limit: RateLimit = Field(default_factory=RateLimit)
     error: ServerError = Field(default_factory=ServerError)
     cut: Trigger = Field(default_factory=Trigger)
     slow: Slow = Field(default_factory=Slow)
+    chunked: Trigger = Field(default_factory=Trigger)
+    gzip: Trigger = Field(default_factory=Trigger)
+    session: Trigger = Field(default_factory=Trigger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,12 @@ class Misbehaviour:
     error: ApiError | None = None
     cut: bool = False
     slow: Slow | None = None
+    chunked: bool = False
+    gzip: bool = False
+    session: bool = False
+
+
+NOTHING = Misbehaviour()
 
 
 @dataclass(slots=True)
@@ -98,7 +111,7 @@ class Dials:
         ``dials.set("hubspot", latency=0.2, rate_limit={"next": 2, "retry_after": 1})``
         """
         if lane not in LANES:
-            raise ValueError(f"{lane}: expected one of {', '.join(LANES)}")
+            raise ValueError(f"{lane[:40]}: expected the key of an element, platform or *")
         self._lanes[lane] = _Set(Dial.model_validate(settings))
 
     def load(self, lanes: Mapping[str, Any]) -> None:
@@ -127,7 +140,7 @@ class Dials:
         """What the next call in ``lane`` meets; counts it."""
         turned = self._lanes.get(lane) or self._lanes.get("*")
         if turned is None:
-            return Misbehaviour()
+            return NOTHING
         turned.calls += 1
         return _decide(turned.dial, turned.calls, lane)
 
@@ -135,6 +148,8 @@ class Dials:
 def _decide(dial: Dial, count: int, lane: str) -> Misbehaviour:
     if dial.reset.hits(count):
         return Misbehaviour(dial.latency, reset=True)
+    if dial.expired.hits(count):
+        return Misbehaviour(dial.latency, error=ApiError(401, "Request failed", f"The access token for {lane} has expired"))
     if dial.rate_limit.hits(count):
         after = dial.rate_limit.retry_after
         headers = {} if after is None else {"Retry-After": str(after)}
@@ -143,4 +158,10 @@ def _decide(dial: Dial, count: int, lane: str) -> Misbehaviour:
         return Misbehaviour(dial.latency, error=ApiError(dial.error.status, "Request failed", f"The provider of {lane} is out of order"))
     if dial.cut.hits(count):
         return Misbehaviour(dial.latency, cut=True)
-    return Misbehaviour(dial.latency, slow=dial.slow if dial.slow.hits(count) else None)
+    return Misbehaviour(
+        dial.latency,
+        slow=dial.slow if dial.slow.hits(count) else None,
+        chunked=dial.chunked.hits(count),
+        gzip=dial.gzip.hits(count),
+        session=dial.session.hits(count),
+    )

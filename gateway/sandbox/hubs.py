@@ -1,72 +1,83 @@
-"""Hub data (API page 4): what a call with an Element token reaches, ``/ping``, ``/objects`` and the element's resources."""
+"""Hub data (API page 4): what a call with an Element token reaches, the utilities, files, bulk jobs and the element's resources."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from gateway.sandbox import objects
+from gateway.sandbox.bulk.answers import bulk_answer
 from gateway.sandbox.call import Answer, ApiError, Call, Row, not_found
+from gateway.sandbox.catalog import singular
+from gateway.sandbox.documents.answers import FAMILIES, documents_answer
 from gateway.sandbox.instances import Instance
 from gateway.sandbox.listing import listed, with_fields
+from gateway.sandbox.query import query_answer
 from gateway.sandbox.state import Sandbox
-
-_PARENTS = ("accounts", "lists")
 
 
 def hub_answer(sandbox: Sandbox, call: Call, instance: Instance) -> Answer:
     """The answer to an admitted call on ``instance``. Raises ``ApiError``."""
-    resources = instance.element.resources
-    match call.path:
-        case ("ping",):
-            call.allow("GET")
-            return Answer({"dateTime": sandbox.now().isoformat(timespec="seconds"), "endpoint": instance.element.key})
-        case ("objects",):
-            call.allow("GET")
-            return _objects(call, instance)
-        case ("objects", name, "metadata"):
-            call.allow("GET")
-            return _metadata(instance, name)
-        case (resource, *rest) if resource in resources and len(rest) < 2:
-            return _resource(call, instance, resource, *rest)
-        case (parent, id_, "contacts", *rest) if parent in resources and parent in _PARENTS and len(rest) < 2:
-            return _child(call, instance, parent, id_, *rest)
+    family, *rest = call.path
+    if utility := _UTILITIES.get(family):
+        return utility(sandbox, call, instance, rest)
+    if family in FAMILIES and instance.element.hub == "documents":
+        return documents_answer(sandbox, call, instance, family, rest)
+    if resource := instance.element.resource_named(family):
+        return _resources(call, instance, resource, rest)
     raise not_found()
 
 
-def _objects(call: Call, instance: Instance) -> Answer:
-    """Vendor names; with ``Elements-Version: Helium`` objects with both names (API page 4.4)."""
-    resources = instance.element.resources
-    if call.headers.get("elements-version", "").lower() == "helium":
-        return Answer([{"name": name, "vendorName": resource.vendor, "type": "vendor"} for name, resource in resources.items()])
-    return Answer([resource.vendor for resource in resources.values()])
+def _ping(sandbox: Sandbox, call: Call, instance: Instance, rest: list[str]) -> Answer:
+    if rest:
+        raise not_found()
+    call.allow("GET")
+    return Answer({"dateTime": sandbox.now().isoformat(timespec="seconds"), "endpoint": instance.element.key})
 
 
-def _metadata(instance: Instance, wanted: str) -> Answer:
-    """The fields that the rows of an object have, by our name of it or the provider's."""
-    for name, resource in instance.element.resources.items():
-        if wanted.lower() in (name.lower(), resource.vendor.lower()):
-            sample: Row = {}
-            for row in instance.records.rows(name):
-                sample |= {key: value for key, value in row.items() if value is not None or key not in sample}
-            return Answer({"fields": [_field(key, value) for key, value in sample.items()]})
-    raise ApiError(404, f"No object found with name {wanted[:40]}")
+def _objects(sandbox: Sandbox, call: Call, instance: Instance, rest: list[str]) -> Answer:
+    call.allow("GET")
+    match rest:
+        case []:
+            return objects.names(call, instance)
+        case [name, "metadata"]:
+            return objects.metadata(instance, name)
+    raise not_found()
 
 
-def _field(name: str, value: object) -> Row:
-    kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, (int, float)) else "string"
-    return {
-        "path": name,
-        "type": kind,
-        "vendorPath": name,
-        "vendorDisplayName": name,
-        "vendorReadOnly": name.lower() == "id",
-        "vendorRequired": False,
-        "mask": "",
-    }
+def _query(sandbox: Sandbox, call: Call, instance: Instance, rest: list[str]) -> Answer:
+    if rest:
+        raise not_found()
+    call.allow("GET")
+    return query_answer(call, instance)
+
+
+_UTILITIES: Mapping[str, Callable[[Sandbox, Call, Instance, list[str]], Answer]] = {
+    "bulk": bulk_answer,
+    "objects": _objects,
+    "ping": _ping,
+    "query": _query,
+}
+
+
+def _resources(call: Call, instance: Instance, resource: str, rest: list[str]) -> Answer:
+    match rest:
+        case [] | [_]:
+            return _resource(call, instance, resource, *rest)
+        case [id_, below] | [id_, below, _] if child := _child_named(instance, resource, below):
+            return _child(call, instance, resource, id_, child, *rest[2:])
+    raise not_found()
+
+
+def _child_named(instance: Instance, parent: str, name: str) -> str | None:
+    child = instance.element.resource_named(name)
+    return child if child and instance.records.is_child(parent, child) else None
 
 
 def _resource(call: Call, instance: Instance, resource: str, id_: str | None = None) -> Answer:
     if id_ is None:
         call.allow("GET", "POST")
         if call.method == "POST":
-            return Answer(_shown(instance, instance.records.create(resource, call.json())))
+            return Answer(instance.shown(instance.records.create(resource, call.json())))
         return _list(call, instance, instance.records.rows(resource))
     call.allow("GET", "PATCH", "PUT", "DELETE")
     return _item(call, instance, resource, id_)
@@ -84,45 +95,39 @@ def _item(call: Call, instance: Instance, resource: str, id_: str) -> Answer:
             return Answer()
         case _:
             row = records.get(resource, id_)
-    return Answer(with_fields(_shown(instance, row), call.param("fields")))
+    return Answer(with_fields(instance.shown(row), call.param("fields")))
 
 
-def _child(call: Call, instance: Instance, parent: str, id_: str, contact_id: str | None = None) -> Answer:
-    """The contacts of an account or a list; taking one off a list does not delete the contact."""
-    contacts = instance.records.contacts_of(parent, id_)
-    if contact_id is None:
+def _child(call: Call, instance: Instance, parent: str, id_: str, child: str, child_id: str | None = None) -> Answer:
+    """The rows below a row; taking a contact off a list does not delete the contact."""
+    rows = instance.records.children_of(parent, id_, child)
+    by_field = instance.records.parent_field(parent, child)
+    if child_id is None:
         call.allow("GET", "POST")
-        return _list(call, instance, contacts) if call.method == "GET" else _add(call, instance, parent, id_)
-    if contact_id not in (contact["id"] for contact in contacts):
-        raise ApiError(404, f"No contact found with id {contact_id}")
-    if parent == "accounts":
+        return _list(call, instance, rows) if call.method == "GET" else _add(call, instance, id_, child, by_field)
+    if child_id not in (row["id"] for row in rows):
+        raise ApiError(404, f"No {singular(child)} found with id {child_id}")
+    if by_field:
         call.allow("GET", "PATCH", "PUT", "DELETE")
     else:
         call.allow("GET", "DELETE")
         if call.method == "DELETE":
-            instance.records.delist(id_, contact_id)
+            instance.records.delist(id_, child_id)
             return Answer()
-    return _item(call, instance, "contacts", contact_id)
+    return _item(call, instance, child, child_id)
 
 
-def _add(call: Call, instance: Instance, parent: str, id_: str) -> Answer:
-    """A new contact under its parent; a list takes one that exists by ``{"id": …}``."""
+def _add(call: Call, instance: Instance, id_: str, child: str, by_field: str | None) -> Answer:
+    """A new row under its parent; a list takes a contact that exists by ``{"id": …}``."""
     records, body = instance.records, call.json()
-    if parent == "accounts":
-        return Answer(_shown(instance, records.create("contacts", {**body, records.account_field: id_})))
+    if by_field:
+        return Answer(instance.shown(records.create(child, {**body, by_field: id_})))
     row = records.get("contacts", str(body["id"])) if body.get("id") else records.create("contacts", body)
     records.enlist(id_, row["id"])
-    return Answer(_shown(instance, row))
+    return Answer(instance.shown(row))
 
 
 def _list(call: Call, instance: Instance, rows: list[Row]) -> Answer:
     # The clause sees nulls, the caller does not: IS NULL must find them.
     answer = listed(rows, call, instance.element.max_page)
-    return Answer([_shown(instance, row) for row in answer.body], headers=answer.headers)
-
-
-def _shown(instance: Instance, row: Row) -> Row:
-    """``row`` as the instance's configuration shows it: null fields dropped unless it says otherwise (API page 3.2)."""
-    if instance.configuration.get("filter.response.nulls") == "false":
-        return row
-    return {key: value for key, value in row.items() if value is not None}
+    return Answer([instance.shown(row) for row in answer.body], headers=answer.headers)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +10,9 @@ from typing import Any
 
 from gateway.sandbox.call import ApiError, Row
 from gateway.sandbox.catalog import SECRET_KEYS, Element, element_document, find_element
-from gateway.sandbox.records import Records, timestamp
+from gateway.sandbox.draw import timestamp
+from gateway.sandbox.provider import Provider
+from gateway.sandbox.records import Records
 
 MASK = "********"
 FIRST_ID = 481101
@@ -22,7 +22,7 @@ _OWN_TOKENS = "initial"  # API page 7.4
 
 @dataclass(slots=True)
 class Instance:
-    """``configuration`` holds the values as given, secrets unmasked; ``records`` is the provider's data behind it."""
+    """``configuration`` holds the values as given, secrets unmasked; ``provider`` is what stands behind it."""
 
     id: int
     name: str
@@ -31,9 +31,21 @@ class Instance:
     tags: list[str]
     configuration: dict[str, str] = field(repr=False)
     created: str
-    records: Records = field(repr=False)
+    provider: Provider = field(repr=False)
     external: str = "none"
     disabled: bool = False
+    traced_until: datetime | None = field(default=None, repr=False)
+
+    @property
+    def records(self) -> Records:
+        """The provider's rows."""
+        return self.provider.records
+
+    def shown(self, row: Row) -> Row:
+        """``row`` as the configuration shows it: null fields dropped unless it says otherwise (API page 3.2)."""
+        if self.configuration.get("filter.response.nulls") == "false":
+            return row
+        return {key: value for key, value in row.items() if value is not None}
 
     def document(self) -> Row:
         """The instance object of API page 3.2, secrets masked."""
@@ -52,7 +64,7 @@ class Instance:
             "cacheTimeToLive": 0,
             "configuration": {key: MASK if key in SECRET_KEYS else value for key, value in self.configuration.items()},
             "eventsEnabled": self.configuration.get("event.notification.enabled") == "true",
-            "traceLoggingEnabled": False,
+            "traceLoggingEnabled": self.traced_until is not None,
             "cachingEnabled": False,
             "externalAuthentication": self.external,
             "user": dict(USER),
@@ -77,11 +89,13 @@ class Instance:
 
 
 class Instances:
-    """Every instance by id and by token. ``data`` makes the provider's rows of a new instance."""
+    """Every instance by id and by token. ``provider`` makes what stands behind a new one, by element and name; ``mint`` its token, by
+    name and id."""
 
-    def __init__(self, now: Callable[[], datetime], data: Callable[[Element, str], Records]) -> None:
+    def __init__(self, now: Callable[[], datetime], provider: Callable[[Element, str], Provider], mint: Callable[[str, int], str]) -> None:
         self._now = now
-        self._data = data
+        self._provider = provider
+        self._mint = mint
         self._by_id: dict[int, Instance] = {}
         self._by_token: dict[str, Instance] = {}
         self._next_id = FIRST_ID
@@ -99,8 +113,13 @@ class Instances:
             raise ApiError(404, f"No element instance found with ID {id_[:40]}")
         return instance
 
+    def named(self, id_or_name: str) -> Instance:
+        """By id, else the oldest of that name; raises ``ApiError`` 404."""
+        found = next((instance for instance in self if instance.name == id_or_name), None)
+        return found or self.get(id_or_name)
+
     def create(self, body: Row, element: Element | None = None, token: str | None = None) -> Instance:
-        """A new instance from the body of POST /instances (``element`` where the path names it), with a random token unless one is given.
+        """A new instance from the body of POST /instances (``element`` where the path names it), with a new token unless one is given.
 
         Raises ``ApiError`` 400 where the element or a required configuration value is missing, 404 for an unknown element.
         """
@@ -108,10 +127,10 @@ class Instances:
         external = _external(body)
         name, tags = _name(body, element.name), _tags(body, [])
         configuration = complete_configuration(element, _configuration(body), external)
-        token = token or base64.b64encode(secrets.token_bytes(32)).decode()
         id_, self._next_id = self._next_id, self._next_id + 1
-        records = self._data(element, name)
-        instance = Instance(id_, name, element, token, tags, configuration, timestamp(self._now()), records, external)
+        token = token or self._mint(name, id_)
+        provider = self._provider(element, name)
+        instance = Instance(id_, name, element, token, tags, configuration, timestamp(self._now()), provider, external)
         self._by_id[id_] = self._by_token[token] = instance
         return instance
 

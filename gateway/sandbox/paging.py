@@ -28,14 +28,14 @@ class Page:
         return slice(start, start + self.size), encode_token(self.number + 1, self.size) if more else ""
 
 
-def requested_page(call: Call, largest: int) -> Page:
-    """The page that ``nextPage``, else ``page`` and ``pageSize``, ask for. Raises ``ApiError`` 400.
+def requested_page(call: Call, largest: int, default: int = DEFAULT_SIZE) -> Page:
+    """The page that ``nextPage``, else ``page`` and ``pageSize`` (``default``), ask for. Raises ``ApiError`` 400.
 
     A token's own size wins over ``pageSize``, an empty token is the first page, ``page=0`` (the Python SDK's default) too.
     """
     if token := call.param("nextPage"):
         return decode_token(token, largest)
-    size = _number(call, "pageSize", DEFAULT_SIZE, least=1)
+    size = _number(call, "pageSize", default, least=1)
     remark = (
         f"The maximum page size of the provider is {largest}; {size} was reduced to it" if call.param("pageSize") and size > largest else ""
     )

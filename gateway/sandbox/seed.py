@@ -1,94 +1,84 @@
-"""The customers that the sandbox starts with, drawn from a number: one seed, one world, on every machine and in every run.
+"""The customers that the sandbox starts with, and what the providers of their instances hold.
 
-Values come from SHA-256 of what they are for, so adding a row never moves the others.
+Accounts, contacts, lists and incidents are drawn by hand, since the documentation shows them; every other resource is drawn by its
+line in ``catalog.fields``.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import TypeVar
+from collections.abc import Callable
 
 from gateway.sandbox.call import Row
-from gateway.sandbox.catalog import Element
-from gateway.sandbox.records import Records, timestamp
+from gateway.sandbox.catalog import ELEMENTS, Element
+from gateway.sandbox.catalog.fields import fields_of
+from gateway.sandbox.draw import COMPANIES, FIRST, INDUSTRIES, KINDS, LAST, TITLES, Draw
 
 CUSTOMERS: dict[str, tuple[str, ...]] = {
     "acme": ("hubspot", "sfdc"),
     "globex": ("hubspot", "servicenowoauth"),
     "initech": ("sapc4chd", "closeio"),
 }
+EVERYTHING = "hooli"  # the customer who, where asked for, has an instance of every element
 SIZES = {"accounts": 20, "contacts": 60, "lists": 4, "incidents": 12}
+OTHER_SIZE = 12
+NUMBERED_AFTER = {"contacts": 20, "lists": 80, "incidents": 80}  # so that a contact's number is no account's
 LIST_MEMBERS = 15
-START = datetime(2018, 6, 5, 9, 0, tzinfo=UTC)
 
-_FIRST = ("Ada", "Bea", "Carlos", "Dana", "Emil", "Femi", "Grace", "Hana", "Ivo", "Jun", "Kemal", "Łukasz", "Mira", "Noor", "Óscar", "Zoë")
-_LAST = (
-    "Abara",
-    "Berg",
-    "Costa",
-    "Dvořák",
-    "Eriksen",
-    "Fischer",
-    "García",
-    "Haddad",
-    "Ito",
-    "Jansen",
-    "Kovács",
-    "Lindt",
-    "Moreau",
-    "Novak",
-)
-_TITLES = ("Buyer", "Engineer", "Head of Sales", "Accountant", None)
-_COMPANIES = ("Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", "Ironwood", "Juniper")
-_KINDS = ("Foods", "Logistics", "Labs", "& Sons")
-_INDUSTRIES = ("Retail", "Transport", "Research", "Manufacturing", None)
+Refer = Callable[[str, int], str]  # a resource and a number to the id of one of its rows
+
 _LISTS = ("Newsletter", "Customers", "Trial users", "Partners")
 _SUBJECTS = ("Cannot sign in", "Invoice is wrong", "Export hangs", "Printer on fire", "Mail bounces", "Please add a user")
 _STATUSES = ("open", "pending", "closed")
 
-T = TypeVar("T")
+
+def customers(everything: bool) -> dict[str, tuple[str, ...]]:
+    """The element keys of each customer; with ``everything`` one more has them all."""
+    return CUSTOMERS | ({EVERYTHING: tuple(ELEMENTS)} if everything else {})
 
 
-class Draw:
-    """Values for keys, from one seed."""
+def size_of(resource: str) -> int:
+    """How many rows of a resource an instance starts with."""
+    return SIZES.get(resource, OTHER_SIZE)
 
-    def __init__(self, seed: int, *scope: object) -> None:
-        self._scope = (seed, *scope)
 
-    def digest(self, *key: object) -> bytes:
-        return sha256("/".join(map(str, (*self._scope, *key))).encode()).digest()
+class Seeded:
+    """What the provider holds for one instance at the start; an instance made later has data of its own too.
+
+    Nothing is drawn before it is asked for, and what is asked for first makes no difference.
+    """
+
+    def __init__(self, seed: int, element: Element, name: str) -> None:
+        self.element = element
+        self.salt = f"{seed}/{element.key}/{name}"
+        self._draw = Draw(seed, element.key, name)
+
+    def rows(self, resource: str) -> list[Row]:
+        """The rows of a resource in the provider's spelling, without ids."""
+        by_hand = _ROWS.get(resource)
+        rows = (by_hand(self._draw, n, self._refer) if by_hand else self._row(resource, n) for n in range(size_of(resource)))
+        return [self.element.spelled(_dates(self._draw, resource, n) | row) for n, row in enumerate(rows)]
+
+    def row_id(self, resource: str, n: int) -> str:
+        """The provider's id of the ``n``-th row (from 1) of a resource."""
+        return self.element.row_id(self.salt, resource, NUMBERED_AFTER.get(resource, 0) + n)
+
+    def members(self, list_id: str) -> list[str]:
+        """The ids of the contacts on a list of the seed."""
+        return [self._refer("contacts", self._draw.number(SIZES["contacts"], "member", list_id, n)) for n in range(LIST_MEMBERS)]
 
     def number(self, below: int, *key: object) -> int:
-        return int.from_bytes(self.digest(*key)[:8], "big") % below
+        return self._draw.number(below, *key)
 
-    def pick(self, options: Sequence[T], *key: object) -> T:
-        return options[self.number(len(options), *key)]
+    def octets(self, *key: object) -> bytes:
+        """32 octets."""
+        return self._draw.digest(*key)
 
-    def date(self, *key: object) -> str:
-        """A minute of the two years before ``START``."""
-        return timestamp(START - timedelta(minutes=self.number(2 * 365 * 24 * 60, *key)))
+    def _row(self, resource: str, n: int) -> Row:
+        present = (field for field in fields_of(resource) if field.kind != "ref" or field.details[0] in self.element.resources)
+        return {field.name: self._draw.value(field, resource, n, self._refer) for field in present}
 
-    def token(self) -> str:
-        """A token of the form that Cloud Elements mints: base64 of 32 octets."""
-        return base64.b64encode(self.digest("token")).decode()
-
-
-def seeded_records(seed: int, element: Element, name: str, now: Callable[[], datetime]) -> Records:
-    """What the provider holds for the instance ``name``; an instance made later has data of its own too."""
-    draw = Draw(seed, element.key, name)
-    records = Records(element, f"{seed}/{element.key}/{name}", now)
-    ids: dict[str, list[str]] = {}
-    for resource, size in SIZES.items():
-        if resource in element.resources:
-            rows = (_ROWS[resource](draw, n, ids) | _dates(draw, resource, n) for n in range(size))
-            ids[resource] = [records.create(resource, element.spelled(row))["id"] for row in rows]
-    for list_id in ids.get("lists", []):
-        for n in range(LIST_MEMBERS):
-            records.enlist(list_id, draw.pick(ids["contacts"], "member", list_id, n))
-    return records
+    def _refer(self, resource: str, number: int) -> str:
+        return self.row_id(resource, 1 + number % size_of(resource))
 
 
 def _dates(draw: Draw, resource: str, n: int) -> Row:
@@ -96,44 +86,44 @@ def _dates(draw: Draw, resource: str, n: int) -> Row:
     return {"createdDate": created, "updatedDate": updated}
 
 
-def _account(draw: Draw, n: int, ids: dict[str, list[str]]) -> Row:
-    name = f"{_COMPANIES[n % len(_COMPANIES)]} {_KINDS[n // len(_COMPANIES) % len(_KINDS)]}"
+def _account(draw: Draw, n: int, refer: Refer) -> Row:
+    name = f"{COMPANIES[n % len(COMPANIES)]} {KINDS[n // len(COMPANIES) % len(KINDS)]}"
     return {
         "name": name,
         "website": f"https://{name.split(maxsplit=1)[0].lower()}{n}.test",
-        "industry": draw.pick(_INDUSTRIES, "industry", n),
+        "industry": draw.pick(INDUSTRIES, "industry", n),
         "numberOfEmployees": 5 + draw.number(4000, "employees", n),
     }
 
 
-def _contact(draw: Draw, n: int, ids: dict[str, list[str]]) -> Row:
-    first, last = draw.pick(_FIRST, "first", n), draw.pick(_LAST, "last", n)
+def _contact(draw: Draw, n: int, refer: Refer) -> Row:
+    first, last = draw.pick(FIRST, "first", n), draw.pick(LAST, "last", n)
     return {
         "firstName": first,
         "lastName": last,
         "email": f"person{n}@customer.test",
         "phone": f"+1 555 01{draw.number(100, 'phone', n):02d}" if draw.number(4, "has phone", n) else None,
-        "title": draw.pick(_TITLES, "title", n),
-        "accountId": draw.pick(ids["accounts"], "account", n),
+        "title": draw.pick(TITLES, "title", n),
+        "accountId": refer("accounts", draw.number(SIZES["accounts"], "account", n)),
     }
 
 
-def _list(draw: Draw, n: int, ids: dict[str, list[str]]) -> Row:
+def _list(draw: Draw, n: int, refer: Refer) -> Row:
     return {"name": _LISTS[n % len(_LISTS)], "type": draw.pick(("STATIC", "DYNAMIC"), "type", n)}
 
 
-def _incident(draw: Draw, n: int, ids: dict[str, list[str]]) -> Row:
+def _incident(draw: Draw, n: int, refer: Refer) -> Row:
     return {
         "subject": draw.pick(_SUBJECTS, "subject", n),
         "description": f"Reported by telephone, number {n}",
         "status": draw.pick(_STATUSES, "status", n),
         "priority": 1 + draw.number(4, "priority", n),
-        "contactId": draw.pick(ids["contacts"], "contact", n),
-        "accountId": draw.pick(ids["accounts"], "account of", n),
+        "contactId": refer("contacts", draw.number(SIZES["contacts"], "contact", n)),
+        "accountId": refer("accounts", draw.number(SIZES["accounts"], "account of", n)),
     }
 
 
-_ROWS: dict[str, Callable[[Draw, int, dict[str, list[str]]], Row]] = {
+_ROWS: dict[str, Callable[[Draw, int, Refer], Row]] = {
     "accounts": _account,
     "contacts": _contact,
     "lists": _list,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,20 @@ class Reply:
     status: int
     headers: CIMultiDictProxy[str]
     raw: bytes
-    json: Any
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw) if self.raw else None
+
+
+@dataclass
+class Clock:
+    """The time of the sandbox, which stands still until it is moved."""
+
+    now: datetime = NOW
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 class Api:
@@ -45,19 +59,30 @@ class Api:
         return as_ if " " in as_ else f"{PLATFORM}, Element {self.token(as_)}"
 
     async def __call__(self, method: str, target: str, as_: str | None = "platform", headers: Any = (), **kwargs: Any) -> Reply:
-        """``target`` follows the base, byte for byte; one under ``/sandbox/`` follows the origin."""
-        url = URL((self.origin if target.startswith("/sandbox/") else self.base) + target, encoded=True)
+        """``target`` follows the base, byte for byte; one under ``/sandbox`` follows the origin, and a whole URL stands."""
+        base = "" if target.startswith("http") else self.origin if target.startswith("/sandbox") else self.base
+        url = URL(base + target, encoded=True)
         fields = CIMultiDict(headers)
         if as_ is not None:
             fields.add("Authorization", self.authorization(as_))
-        async with self.session.request(method, url, headers=fields, **kwargs) as response:
-            raw = await response.read()
-            return Reply(response.status, response.headers, raw, await response.json() if raw and method != "HEAD" else None)
+        async with self.session.request(method, url, headers=fields, allow_redirects=False, **kwargs) as response:
+            return Reply(response.status, response.headers, await response.read())
 
 
 @pytest.fixture
-def sandbox() -> Sandbox:
-    return Sandbox(now=lambda: NOW)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def everything() -> bool:
+    """Whether the sandbox of a test has an instance of every element: ``hooli-<key>``."""
+    return False
+
+
+@pytest.fixture
+def sandbox(clock: Clock, everything: bool) -> Sandbox:
+    return Sandbox(now=lambda: clock.now, everything=everything)
 
 
 @pytest.fixture

@@ -58,12 +58,24 @@ async def test_json_by_any_name(api: Api, kind: str) -> None:
 
 async def test_over_8_mb_is_a_429_that_speaks_of_the_payload(api: Api) -> None:
     largest = b'{"x":"' + b"a" * (8 * MEGABYTE - 8) + b'"}'
-    fits = await api("POST", "/contacts", as_="acme-sfdc", data=BytesIO(largest), headers=JSON)
-    over = await api("POST", "/contacts", as_="acme-sfdc", data=BytesIO(largest + b" "), headers=JSON)
+    path = (await api("GET", "/contacts?pageSize=1", as_="acme-sfdc")).json[0]["id"]
+    fits = await api("PUT", f"/contacts/{path}?fields=id", as_="acme-sfdc", data=BytesIO(largest), headers=JSON)
+    over = await api("PUT", f"/contacts/{path}?fields=id", as_="acme-sfdc", data=BytesIO(largest + b" "), headers=JSON)
 
     assert (fits.status, over.status) == (200, 429)
     assert "payload" in over.json["message"]
     assert "Retry-After" not in over.headers
+
+
+async def test_an_answer_over_8_mb_is_a_429_too(api: Api) -> None:
+    large = b'{"LastName": "Large", "text": "' + b"a" * 3 * MEGABYTE + b'"}'
+    for _ in range(3):
+        await api("POST", "/contacts", as_="acme-sfdc", data=BytesIO(large), headers=JSON)
+
+    two = await api("GET", "/contacts?where=LastName='Large'&pageSize=2", as_="acme-sfdc")
+    three = await api("GET", "/contacts?where=LastName='Large'", as_="acme-sfdc")
+    assert (two.status, three.status, three.headers["Elements-Request-Id"]) == (200, 429, three.json["requestId"])
+    assert "payload" in three.json["message"]
 
 
 async def test_a_file_may_be_larger(api: Api) -> None:

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from gateway.cli.sandbox import sandbox
+from gateway.sandbox.catalog import ELEMENTS
 
 PROGRAM = "import typer; from gateway.cli.sandbox import sandbox; typer.run(sandbox)"
 
@@ -50,6 +51,26 @@ def test_the_text_names_url_secrets_and_customers() -> None:
 
     assert "/elements/api-v2 (user secret sandbox-user, organization secret sandbox-org)" in lines[0]
     assert lines[1:] == ["  acme: hubspot, sfdc\n", "  globex: hubspot, servicenowoauth\n", "  initech: sapc4chd, closeio\n"]
+
+
+def test_every_element_and_the_providers_limits_on_request() -> None:
+    command = [sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", "--json", "--everything", "--limits"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        with urlopen(said["url"].replace("/elements/api-v2", "/sandbox/limits")) as response:  # noqa: S310
+            limits = json.load(response)
+        process.terminate()
+
+    assert said["customers"]["hooli"] == list(ELEMENTS)
+    assert limits["enabled"] is True
+
+
+def test_help_tells_the_options_and_the_control_routes(app: typer.Typer) -> None:
+    said = " ".join(CliRunner().invoke(app, ["--help"], terminal_width=200).output.split())
+
+    for word in ("--listen", "--seed", "--limits", "--everything", "--json", "sandbox-user", "sandbox-org", "GET /sandbox"):
+        assert word in said
 
 
 def test_a_bad_address_is_wrong_usage(app: typer.Typer) -> None:

@@ -115,6 +115,42 @@ async def test_a_slow_body_trickles_whole(api: Api) -> None:
     assert loop.time() - started >= (pieces - 1) * 0.01
 
 
+async def test_an_access_that_has_ended_is_the_provider_s_401(api: Api) -> None:
+    await turn(api, {"hubspot": {"expired": {"next": 1}}})
+    refused = await api("POST", "/contacts", as_="acme-hubspot", json={})
+
+    assert (refused.status, "expired" in refused.json["providerMessage"]) == (401, True)
+    assert refused.headers["Elements-Element-Instance-Id"] == "481101"
+    assert len((await api("GET", "/contacts", as_="acme-hubspot")).json) == 60
+
+
+async def test_an_answer_of_unknown_length(api: Api) -> None:
+    whole = await api("GET", "/contacts", as_="acme-hubspot")
+    await turn(api, {"hubspot": {"chunked": {"next": 1}}})
+    chunked = await api("GET", "/contacts", as_="acme-hubspot")
+
+    assert (chunked.headers["Transfer-Encoding"], "Content-Length" in chunked.headers) == ("chunked", False)
+    assert chunked.raw == whole.raw
+
+
+@pytest.mark.parametrize(("accepted", "coding"), [("gzip", "gzip"), ("identity", None)])
+async def test_a_packed_answer_for_those_who_take_it(api: Api, accepted: str, coding: str | None) -> None:
+    whole = await api("GET", "/contacts", as_="acme-hubspot")
+    await turn(api, {"hubspot": {"gzip": {"every": 1}, "chunked": {"every": 1}}})
+    packed = await api("GET", "/contacts", as_="acme-hubspot", headers={"Accept-Encoding": accepted})
+
+    assert packed.headers.get("Content-Encoding") == coding
+    assert packed.raw == whole.raw  # the client unpacks
+
+
+async def test_the_cookie_that_is_sometimes_set(api: Api) -> None:
+    await turn(api, {"hubspot": {"session": {"next": 1}}})
+    first, second = [await api("GET", "/ping", as_="acme-hubspot") for _ in range(2)]
+
+    assert first.headers["Set-Cookie"] == f"CESESSIONID={first.headers['Elements-Request-Id']};Path=/elements/;HttpOnly"
+    assert "Set-Cookie" not in second.headers
+
+
 async def test_dials_are_read_and_taken_off(api: Api) -> None:
     await turn(api, {"hubspot": {"rate_limit": {"next": 2}}})
     await statuses(api, 1)

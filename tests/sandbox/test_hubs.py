@@ -62,7 +62,7 @@ async def test_objects_in_both_versions(api: Api) -> None:
     plain = await api("GET", "/objects", as_="acme-hubspot")
     helium = await api("GET", "/objects", as_="acme-hubspot", headers={"Elements-Version": "helium"})
 
-    assert plain.json == ["Contact", "Company", "List"]
+    assert plain.json[:3] == ["Contact", "Company", "List"]
     assert helium.json[1] == {"name": "accounts", "vendorName": "Company", "type": "vendor"}
 
 

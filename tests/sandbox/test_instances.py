@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Api
+from .conftest import Api, Clock
 
 BODY: dict[str, Any] = {
     "element": {"key": "hubspot"},
@@ -198,3 +198,19 @@ async def test_a_repr_holds_no_secret(api: Api) -> None:
     assert "hooli-hubspot" in shown
     assert "planted" not in shown
     assert api.token("acme-sfdc") not in shown
+
+
+async def test_a_trace_has_an_id_while_it_is_on(api: Api, clock: Clock) -> None:
+    async def traced() -> bool:
+        return "Elements-Trace-Id" in (await api("GET", "/ping", as_="acme-sfdc")).headers
+
+    before = await traced()
+    on = await api("PUT", "/instances/481102/trace-logging", json={"duration": 5})
+    during = await traced()
+    clock.move(5 * 60)
+    assert (before, on.json["traceLoggingEnabled"], during, await traced()) == (False, True, True, False)
+    await api("PUT", "/instances/trace-logging", as_="acme-sfdc")
+    assert await traced()
+    assert (await api("DELETE", "/instances/trace-logging", as_="acme-sfdc")).raw == b""
+    assert not await traced()
+    assert (await api("PUT", "/instances/481102/trace-logging", json={"duration": "5"})).status == 400

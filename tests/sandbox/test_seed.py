@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.sandbox import Sandbox
-from gateway.sandbox.seed import SIZES
+from gateway.sandbox.seed import size_of
 
 
 def world(sandbox: Sandbox) -> list[Any]:
@@ -21,6 +21,29 @@ def tokens(sandbox: Sandbox) -> set[str]:
 
 def test_the_same_seed_is_the_same_world() -> None:
     assert world(Sandbox()) == world(Sandbox(seed=7))
+
+
+def test_the_same_calls_get_the_same_ids_and_tokens() -> None:
+    body = {"name": "new", "element": {"key": "closeio"}, "configuration": {"username": "key"}}
+    made = [[sandbox.instances.create(body).token for _ in range(2)] for sandbox in (Sandbox(), Sandbox())]
+    ids = [[sandbox.next_request_id() for _ in range(2)] for sandbox in (Sandbox(), Sandbox())]
+
+    assert made[0] == made[1]
+    assert len(set(made[0])) == 2
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == 2
+
+
+def test_what_is_read_first_makes_no_difference() -> None:
+    forwards, backwards = (next(iter(Sandbox().instances)).records for _ in range(2))
+    names = list(forwards.element.resources)
+    first = {name: forwards.rows(name) for name in names}
+    made = backwards.create("contacts", {})
+
+    assert {name: backwards.rows(name) for name in reversed(names) if name != "contacts"} == {
+        name: rows for name, rows in first.items() if name != "contacts"
+    }
+    assert backwards.rows("contacts") == [*first["contacts"], made]
 
 
 def test_another_seed_shares_no_token() -> None:
@@ -39,7 +62,7 @@ def test_every_customer_has_its_elements_tagged_and_filled() -> None:
         assert instance.tags == [instance.name.partition("-")[0]]
         for resource in instance.element.resources:
             rows = instance.records.rows(resource)
-            assert len({row["id"] for row in rows}) == len(rows) == SIZES[resource]
+            assert len({row["id"] for row in rows}) == len(rows) == size_of(resource)
 
 
 def test_each_element_spells_its_fields_as_its_provider_does() -> None:
