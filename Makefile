@@ -4,7 +4,7 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench lock clean
+.PHONY: help demo test lint format docs bench image lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -16,7 +16,7 @@ demo: $(READY)  ## Run sandbox and gateway together, make calls, stay up to be t
 	@$(PYTHON) -m gateway demo $(ARGS)
 
 test: $(READY)  ## Run the tests
-	@tools/debian.sh curl prometheus chromium buildah debootstrap || true
+	@tools/debian.sh curl prometheus chromium buildah debootstrap systemd-analyze=systemd || true
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: $(READY)  ## Check style, types and import contracts
@@ -25,21 +25,28 @@ lint: $(READY)  ## Check style, types and import contracts
 	@$(PYTHON) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PYTHON) -m tools.docs --check
+	@$(PYTHON) -m tools.dashboards --check
 
 format: $(READY)  ## Bring the files into form
 	@$(PYTHON) -m ruff check --fix --quiet . ; $(PYTHON) -m ruff format .
 
-docs: $(READY)  ## Write the tables of the documentation anew from the code
+docs: $(READY)  ## Write the tables of the documentation and the dashboards anew from the code
 	@$(PYTHON) -m tools.docs
+	@$(PYTHON) -m tools.dashboards
 
 bench: $(READY)  ## Compare with a bare aiohttp pass-through, and measure memory
 	@tools/debian.sh wrk || true
 	@$(PYTHON) -m bench $(ARGS)
 
+image: $(READY)  ## Build the container image with Docker, Podman or buildah
+	@PYTHON=$(PYTHON) tools/image.sh $(TAG)
+
 lock: $(READY)  ## Lock the newest packages that pyproject.toml allows
 	@$(PYTHON) -m pip install --quiet pip-tools
 	@$(PYTHON) -m piptools compile --quiet --upgrade --extra test --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --strip-extras --no-header --no-annotate --allow-unsafe -o requirements.lock pyproject.toml
+	@$(PYTHON) -m piptools compile --quiet --extra tracing -c requirements.lock --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --strip-extras --no-header --no-annotate --allow-unsafe -o requirements-runtime.lock pyproject.toml
 
 clean:  ## Remove what the other targets made
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
