@@ -101,6 +101,24 @@ class InstanceNeedsAuthorization(GatewayError):
     slug, status, source = "instance-needs-authorization", 409, "gateway"
 
 
+class NotAcceptable(GatewayError):
+    """There is no answer of an accepted type"""
+
+    slug, status, source = "not-acceptable", 406, "caller"
+
+
+class PreconditionFailed(GatewayError):
+    """It is not what the precondition says any more"""
+
+    slug, status, source = "precondition-failed", 412, "caller"
+
+
+class UnsupportedMediaType(GatewayError):
+    """The request body is of a type that is not taken"""
+
+    slug, status, source = "unsupported-media-type", 415, "caller"
+
+
 class BodyTooLarge(GatewayError):
     """The request body is too large"""
 

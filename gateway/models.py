@@ -1,4 +1,4 @@
-"""The values of the admin API and the command line (contract 4 and 5), validated. Unknown fields are refused.
+"""The values of the admin API and the command line that are stored (contract 4 and 5), validated. Unknown fields are refused.
 
 Secrets come in as ``Secret`` and never go out, with one exception: ``CreatedKey.key``, shown once.
 """
@@ -6,88 +6,65 @@ Secrets come in as ``Secret`` and never go out, with one exception: ``CreatedKey
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from gateway.errors import BadRequest
-from gateway.secret import Secret
-from gateway.settings import NAME, parse_duration
-
-_CENTURY_S = 36_525 * 86_400.0
-_LONGEST_SECRET = 1024
-_LARGEST_ID = 2**63 - 1  # what SQLite can keep
-_BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-Scope = Literal["hub", "platform:read", "platform:write", "admin"]
-Priority = Literal["interactive", "batch"]
-
-
-def _printable(value: str) -> str:
-    if any(unicodedata.category(character) in _BREAKS for character in value):
-        raise ValueError("expected text without control characters")
-    if value != value.strip():
-        raise ValueError("expected text without blanks around it")
-    return value
+from gateway.fields import (
+    LARGEST_ID,
+    Customer,
+    Duration,
+    Globs,
+    Key,
+    Label,
+    Method,
+    Priority,
+    Scope,
+    SignatureKey,
+    Tags,
+    Token,
+    never_null,
+)
 
 
-def _unslashed(value: str) -> str:
-    if "/" in value:
-        raise ValueError('expected a name without "/"')
-    return value
+class Model(BaseModel):
+    """A value that comes from outside or goes there."""
 
-
-def _duration(value: object) -> float:
-    try:
-        seconds = parse_duration(value)
-    except ValueError as error:
-        raise ValueError(f"expected {error}") from None
-    if seconds > _CENTURY_S:
-        raise ValueError("expected a century at most")
-    return seconds
-
-
-def _secret(allowed: Callable[[str], bool], expected: str) -> PlainValidator:
-    """A validator whose error never quotes what it was given."""
-
-    def validate(value: object) -> Secret:
-        text = value.reveal() if isinstance(value, Secret) else value
-        if not isinstance(text, str) or not 1 <= len(text) <= _LONGEST_SECRET or not all(map(allowed, text)):
-            raise ValueError(f"expected 1 to {_LONGEST_SECRET} characters, {expected}")
-        return value if isinstance(value, Secret) else Secret(text)
-
-    return PlainValidator(validate)
-
-
-_SECRET_SCHEMA = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_SECRET, "writeOnly": True})
-
-# It goes into `Authorization: User …, Organization …, Element <token>`: a blank, comma or line break would end it there.
-Token = Annotated[Secret, _secret(lambda one: "!" <= one <= "~" and one != ",", "visible ASCII without comma"), _SECRET_SCHEMA]
-SignatureKey = Annotated[Secret, _secret(lambda one: unicodedata.category(one) not in _BREAKS, "none of them control"), _SECRET_SCHEMA]
-Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
-Customer = Annotated[Label, AfterValidator(_unslashed)]
-Key = Annotated[str, Field(pattern=NAME)]
-Tags = Annotated[list[Label], Field(max_length=64)]
-Globs = Annotated[list[Label], Field(min_length=1, max_length=1000)]
-Method = Annotated[str, Field(pattern=r"^(\*|[A-Z][A-Z-]{0,31})$")]
-Duration = Annotated[float, PlainValidator(_duration), WithJsonSchema({"type": "string", "examples": ["24h", "90d"]})]
-
-
-class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class NewInstance(_Model):
+class Versioned(Model):
+    """A stored thing as it is shown, and which version of it that is."""
+
+    _version: str = PrivateAttr(default="")
+
+    @property
+    def version(self) -> str:
+        """Another text after every change, of what is not shown too (a token, a digest); the ETag of the admin API."""
+        return self._version
+
+    def at(self, version: str) -> Self:
+        """This value, known to be ``version``."""
+        self._version = version
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Two that show the same are equal."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class NewInstance(Model):
     """A mapping to be added."""
 
     environment: Key = Field(description="A configured environment")
     customer: Customer = Field(description="The customer, as our own services name it")
     element: Key = Field(description="The element key, such as `hubspot`")
     token: Token = Field(description="The element instance token of Cloud Elements")
-    instance_id: int | None = Field(default=None, ge=1, le=_LARGEST_ID, description="The instance's number at Cloud Elements")
+    instance_id: int | None = Field(default=None, ge=1, le=LARGEST_ID, description="The instance's number at Cloud Elements")
     hub: Key | None = Field(default=None, description="The element's hub, such as `crm`")
     name: Label | None = Field(default=None, description="Tells several instances of one customer and element apart")
     tags: Tags = Field(default=[], description="For people")
@@ -95,13 +72,13 @@ class NewInstance(_Model):
     event_signature_key: SignatureKey | None = Field(default=None, description="With which Cloud Elements signs this instance's events")
 
 
-class InstancePatch(_Model):
+class InstancePatch(Model):
     """What is to change in a mapping; what is absent stays. ``null`` takes a name, group or event signature key away."""
 
-    token: Token | None = None
-    disabled: bool | None = None
+    token: Token | None = Field(default=None, json_schema_extra=never_null)
+    disabled: bool | None = Field(default=None, json_schema_extra=never_null)
     name: Label | None = None
-    tags: Tags | None = None
+    tags: Tags | None = Field(default=None, json_schema_extra=never_null)
     group: Label | None = None
     event_signature_key: SignatureKey | None = None
 
@@ -113,7 +90,7 @@ class InstancePatch(_Model):
         return value
 
 
-class MappedInstance(_Model):
+class MappedInstance(Versioned):
     """A mapping as it is shown: all but its secrets."""
 
     handle: str
@@ -130,38 +107,38 @@ class MappedInstance(_Model):
     updated_at: datetime
 
 
-class InstanceQuery(_Model):
+class InstanceQuery(Model):
     """Which mappings to list."""
 
-    environment: str | None = None
-    customer: str | None = None
-    element: str | None = None
-    limit: int = Field(default=100, ge=1, le=1000)
+    environment: str | None = Field(default=None, description="Only of this environment")
+    customer: str | None = Field(default=None, description="Only of this customer")
+    element: str | None = Field(default=None, description="Only of this element")
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most")
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
 
 
-class InstancePage(_Model):
+class InstancePage(Model):
     """Some mappings, by environment, customer, element and name; ``next_cursor`` is null on the last page."""
 
     items: list[MappedInstance]
     next_cursor: str | None
 
 
-class LineError(_Model):
+class LineError(Model):
     """What is wrong with a line (1 is the first)."""
 
     line: int
     error: str
 
 
-class ImportReport(_Model):
+class ImportReport(Model):
     """How an import ended: all lines, or none and why."""
 
     imported: int
     errors: list[LineError]
 
 
-class NewKey(_Model):
+class NewKey(Model):
     """A caller key to be made."""
 
     name: Label = Field(description="Whose key it is")
@@ -174,13 +151,13 @@ class NewKey(_Model):
     expires: Duration | None = Field(default=None, gt=0, description="From now, such as `90d`; absent: never")
 
 
-class KeyRotation(_Model):
+class KeyRotation(Model):
     """How to rotate a key."""
 
     overlap: Duration = Field(default=86_400.0, description="How long the old secret lives on, such as `24h`; `0s`: not at all")
 
 
-class ShownKey(_Model):
+class ShownKey(Versioned):
     """A caller key as it is shown: all but its secret."""
 
     id: str
@@ -203,10 +180,18 @@ class CreatedKey(ShownKey):
     key: str = Field(repr=False)
 
 
-class KeyList(_Model):
-    """All caller keys, the oldest first."""
+class KeyQuery(Model):
+    """Which caller keys to list."""
+
+    limit: int = Field(default=1000, ge=1, le=1000, description="How many at most")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+
+
+class KeyPage(Model):
+    """Some caller keys, the oldest first; ``next_cursor`` is null on the last page."""
 
     items: list[ShownKey]
+    next_cursor: str | None
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -215,10 +200,11 @@ M = TypeVar("M", bound=BaseModel)
 def parse(model: type[M], value: object) -> M:
     """``value``, or the JSON that it is if it is ``bytes``, as ``model``.
 
+    JSON says of what type a value is, so nothing is converted there (``"5"`` is no number); options and queries are text.
     ``BadRequest`` with every mistake: ``errors=[{"path": "tags.0", "error": …}]``, never with what was found there.
     """
     try:
-        return model.model_validate_json(value) if isinstance(value, bytes) else model.model_validate(value)
+        return model.model_validate_json(value, strict=True) if isinstance(value, bytes) else model.model_validate(value)
     except ValidationError as error:
         errors = mistakes(error)
         detail = "; ".join(f"{one['path']}: {one['error']}".removeprefix(": ") for one in errors)

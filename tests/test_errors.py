@@ -28,7 +28,7 @@ CONTRACT = {
     "store-unavailable": 503,
     "upstream-timeout": 504,
 }
-BEYOND = {"request-timeout": 408, "conflict": 409}
+BEYOND = {"not-acceptable": 406, "request-timeout": 408, "conflict": 409, "precondition-failed": 412, "unsupported-media-type": 415}
 
 
 def kinds(parent: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:

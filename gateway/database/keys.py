@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.schema import caller_keys
+
+ORDER = ("created_at", "id")
+"""The order of every list: the oldest first."""
+
+_order = tuple(caller_keys.c[name] for name in ORDER)
 
 
 async def by_id(connection: AsyncConnection, key_id: str) -> RowMapping | None:
     return (await connection.execute(select(caller_keys).where(caller_keys.c.id == key_id))).mappings().first()
 
 
-async def every(connection: AsyncConnection) -> Sequence[RowMapping]:
-    """All keys, the oldest first."""
-    return (await connection.execute(select(caller_keys).order_by(caller_keys.c.created_at, caller_keys.c.id))).mappings().all()
+async def page(connection: AsyncConnection, *, after: tuple[float, str] | None, limit: int) -> Sequence[RowMapping]:
+    """At most ``limit`` keys behind the one with the ``ORDER`` values ``after``."""
+    query = select(caller_keys)
+    if after is not None:
+        query = query.where(tuple_(*_order) > tuple(after))
+    return (await connection.execute(query.order_by(*_order).limit(limit))).mappings().all()
 
 
 async def add(connection: AsyncConnection, row: Mapping[str, Any]) -> None:

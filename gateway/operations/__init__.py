@@ -6,6 +6,7 @@ Every write leaves one line in the log ``gateway.audit``: who (``actor``), which
 from __future__ import annotations
 
 from gateway.operations.checks import verify_vault
+from gateway.operations.exchanges import ExchangeVerbs
 from gateway.operations.instances import InstanceVerbs
 from gateway.operations.keys import KeyVerbs
 from gateway.operations.transfer import Format, Progress, TransferVerbs
@@ -13,5 +14,5 @@ from gateway.operations.transfer import Format, Progress, TransferVerbs
 __all__ = ["Format", "Operations", "Progress", "verify_vault"]
 
 
-class Operations(KeyVerbs, InstanceVerbs, TransferVerbs):
+class Operations(KeyVerbs, InstanceVerbs, TransferVerbs, ExchangeVerbs):
     """All verbs, on one database, with one vault and one configuration."""

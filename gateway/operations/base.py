@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
+from typing import Any
 
 import structlog
 
 from gateway.database.engine import Database
-from gateway.errors import UnknownEnvironment
+from gateway.errors import PreconditionFailed, UnknownEnvironment
 from gateway.instances.vault import Vault
 from gateway.settings import Config
 
@@ -28,6 +30,21 @@ class Verbs:
     def _require_environments(self, names: Iterable[str]) -> None:
         if not set(names) <= set(self._config.environments):
             raise UnknownEnvironment(f"configured: {', '.join(sorted(self._config.environments)) or 'none'}")
+
+
+def version_of(row: Mapping[Any, Any], *, without: Collection[str] = ()) -> str:
+    """A text that is another one whenever a column of ``row`` changed, but for those in ``without``.
+
+    Secrets count with what is stored of them, their ciphertext or digest: a new token of the same mapping is a new version.
+    """
+    values = sorted((str(name), value) for name, value in row.items() if name not in without)
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def require_version(version: str, versions: Collection[str] | None) -> None:
+    """``PreconditionFailed`` unless ``version`` is one of ``versions``, or these are None: whichever (RFC 9110 §13.1.1)."""
+    if versions is not None and version not in versions:
+        raise PreconditionFailed("it was changed since: get it again, and say in If-Match the ETag that it has now")
 
 
 def audit(actor: str, verb: str, target: str, **more: object) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import instances as rows
-from gateway.errors import BadRequest, Conflict, NoInstance
+from gateway.errors import Conflict, NoInstance
 from gateway.instances.store import identity_of
 from gateway.instances.vault import Field, Identity, Vault
 from gateway.models import InstancePage, InstancePatch, InstanceQuery, MappedInstance, NewInstance
-from gateway.operations.base import Verbs, audit, moment
+from gateway.operations.base import Verbs, audit, moment, require_version, version_of
+from gateway.operations.paging import cursor_of, position_of
 from gateway.secret import Secret
 
 _LOWER = string.ascii_lowercase + string.digits
@@ -43,20 +41,25 @@ class InstanceVerbs(Verbs):
         query = query or InstanceQuery()
         where = {"environment": query.environment, "customer": query.customer, "element": query.element}
         async with self._database.read() as connection:
-            found = await rows.page(connection, where=where, after=_position(query.cursor), limit=query.limit + 1)
+            found = await rows.page(connection, where=where, after=position_of(query.cursor, str, str, str, str), limit=query.limit + 1)
         more, found = len(found) > query.limit, found[: query.limit]
-        return InstancePage(items=[shown(row) for row in found], next_cursor=_cursor(found[-1]) if more else None)
+        behind = cursor_of([found[-1][name] for name in rows.ORDER]) if more else None
+        return InstancePage(items=[shown(row) for row in found], next_cursor=behind)
 
     async def get_instance(self, handle: str) -> MappedInstance:
         """One mapping. ``NoInstance``."""
         async with self._database.read() as connection:
             return shown(await _existing(connection, handle))
 
-    async def patch_instance(self, handle: str, patch: InstancePatch, *, actor: str) -> MappedInstance:
-        """The mapping with what ``patch`` names changed. ``NoInstance``; ``Conflict`` if another one has that name."""
+    async def patch_instance(
+        self, handle: str, patch: InstancePatch, *, actor: str, versions: Collection[str] | None = None
+    ) -> MappedInstance:
+        """The mapping with what ``patch`` names changed. ``NoInstance``; ``Conflict`` if another one has that name;
+        ``PreconditionFailed`` unless it is one of ``versions`` (None: whichever)."""
         fields = patch.model_fields_set
         async with self._database.write(quiet=not fields) as connection:
             row = await _existing(connection, handle)
+            require_version(version_of(row), versions)
             if not fields:
                 return shown(row)
             values = {**self._changes(patch, row), "updated_at": self._clock()}
@@ -67,11 +70,11 @@ class InstanceVerbs(Verbs):
         audit(actor, "instance.patch", handle, fields=sorted(fields))
         return shown(stored)
 
-    async def delete_instance(self, handle: str, *, actor: str) -> None:
-        """The mapping is gone. ``NoInstance``."""
+    async def delete_instance(self, handle: str, *, actor: str, versions: Collection[str] | None = None) -> None:
+        """The mapping is gone. ``NoInstance``; ``PreconditionFailed`` unless it is one of ``versions`` (None: whichever)."""
         async with self._database.write() as connection:
-            if not await rows.remove(connection, handle):
-                raise NoInstance(_NOTHING)
+            require_version(version_of(await _existing(connection, handle)), versions)
+            await rows.remove(connection, handle)
         audit(actor, "instance.delete", handle)
 
     def _changes(self, patch: InstancePatch, row: RowMapping) -> dict[str, Any]:
@@ -110,7 +113,7 @@ def shown(row: RowMapping) -> MappedInstance:
     """A row without its secrets."""
     plain = ("handle", "environment", "customer", "element", "group", "hub", "instance_id", "tags", "disabled")
     times = {name: moment(row[name]) for name in ("created_at", "updated_at")}
-    return MappedInstance(**{name: row[name] for name in plain}, **times, name=row["name"] or None)
+    return MappedInstance(**{name: row[name] for name in plain}, **times, name=row["name"] or None).at(version_of(row))
 
 
 def taken(row: Any) -> str:
@@ -143,21 +146,3 @@ def _sealed(secret: Secret | None, vault: Vault, identity: Identity, field: Fiel
         return {field: None, rows.KEY_ID[field]: None}
     sealed = vault.encrypt(secret, identity, field)
     return {field: sealed.blob, rows.KEY_ID[field]: sealed.key_id}
-
-
-def _cursor(row: RowMapping) -> str:
-    position = json.dumps([row[name] for name in rows.ORDER], separators=(",", ":"))
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
-
-
-def _position(cursor: str | None) -> Sequence[str] | None:
-    """What ``_cursor`` wrote."""
-    if cursor is None:
-        return None
-    try:
-        position = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
-    except (binascii.Error, ValueError, RecursionError):
-        position = None
-    if not isinstance(position, list) or len(position) != len(rows.ORDER) or not all(isinstance(part, str) for part in position):
-        raise BadRequest("cursor: expected the next_cursor of a page before")
-    return position

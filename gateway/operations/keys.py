@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -9,8 +10,9 @@ from sqlalchemy import RowMapping
 from gateway.callers import keys
 from gateway.database import keys as rows
 from gateway.errors import BadRequest, NotFound
-from gateway.models import CreatedKey, KeyList, KeyRotation, NewKey, ShownKey
-from gateway.operations.base import Verbs, audit, moment, moment_or_none
+from gateway.models import CreatedKey, KeyPage, KeyQuery, KeyRotation, NewKey, ShownKey
+from gateway.operations.base import Verbs, audit, moment, moment_or_none, require_version, version_of
+from gateway.operations.paging import cursor_of, position_of
 from gateway.secret import Secret
 
 # What does not exist is not repeated: a whole key may have been sent in the place of its id.
@@ -22,7 +24,7 @@ class NoKey(NotFound):
 
 
 class KeyVerbs(Verbs):
-    """Make, list, rotate, revoke."""
+    """Make, list, get, rotate, revoke."""
 
     async def create_key(self, new: NewKey, *, actor: str) -> CreatedKey:
         """A new key with its text. ``UnknownEnvironment``; ``BadRequest`` if no environment is configured at all."""
@@ -46,17 +48,30 @@ class KeyVerbs(Verbs):
         audit(actor, "key.create", key_id)
         return _created(_known(stored), text)
 
-    async def list_keys(self) -> KeyList:
-        """All keys."""
+    async def list_keys(self, query: KeyQuery | None = None) -> KeyPage:
+        """A page of keys. ``BadRequest`` if the cursor is none of ours."""
+        query = query or KeyQuery()
         async with self._database.read() as connection:
-            return KeyList(items=[ShownKey(**_shown(row)) for row in await rows.every(connection)])
+            found = await rows.page(connection, after=position_of(query.cursor, float, str), limit=query.limit + 1)
+        more, found = len(found) > query.limit, found[: query.limit]
+        behind = cursor_of([found[-1][name] for name in rows.ORDER]) if more else None
+        return KeyPage(items=[shown(row) for row in found], next_cursor=behind)
 
-    async def rotate_key(self, key_id: str, rotation: KeyRotation | None = None, *, actor: str) -> CreatedKey:
-        """The key with a new text; the present one works on for the overlap, the one before it no longer. ``NotFound``."""
+    async def get_key(self, key_id: str) -> ShownKey:
+        """One key. ``NotFound``."""
+        async with self._database.read() as connection:
+            return shown(_known(await rows.by_id(connection, key_id)))
+
+    async def rotate_key(
+        self, key_id: str, rotation: KeyRotation | None = None, *, actor: str, versions: Collection[str] | None = None
+    ) -> CreatedKey:
+        """The key with a new text; the present one works on for the overlap, the one before it no longer. ``NotFound``;
+        ``PreconditionFailed`` unless it is one of ``versions`` (None: whichever)."""
         overlap = (rotation or KeyRotation()).overlap
         text = keys.remint(key_id)
         async with self._database.write() as connection:
             row = _known(await rows.by_id(connection, key_id))
+            require_version(_version(row), versions)
             values = {
                 "digest": keys.digest(text.reveal()),
                 "previous_digest": row["digest"] if overlap else None,
@@ -67,11 +82,11 @@ class KeyVerbs(Verbs):
         audit(actor, "key.rotate", key_id, overlap_s=overlap)
         return _created(_known(stored), text)
 
-    async def revoke_key(self, key_id: str, *, actor: str) -> None:
-        """The key is gone. ``NotFound``."""
+    async def revoke_key(self, key_id: str, *, actor: str, versions: Collection[str] | None = None) -> None:
+        """The key is gone. ``NotFound``; ``PreconditionFailed`` unless it is one of ``versions`` (None: whichever)."""
         async with self._database.write() as connection:
-            if not await rows.remove(connection, key_id):
-                raise NoKey(_NOTHING)
+            require_version(_version(_known(await rows.by_id(connection, key_id))), versions)
+            await rows.remove(connection, key_id)
         audit(actor, "key.revoke", key_id)
 
 
@@ -81,7 +96,16 @@ def _known(row: RowMapping | None) -> RowMapping:
     return row
 
 
-def _shown(row: RowMapping) -> dict[str, Any]:
+def shown(row: RowMapping) -> ShownKey:
+    """A row without its secrets."""
+    return ShownKey(**_fields(row)).at(_version(row))
+
+
+def _version(row: RowMapping) -> str:
+    return version_of(row, without=("last_used_at",))  # a call with a key does not change it
+
+
+def _fields(row: RowMapping) -> dict[str, Any]:
     times = ("expires_at", "last_used_at", "previous_expires_at")
     plain = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority")
     return {
@@ -92,4 +116,4 @@ def _shown(row: RowMapping) -> dict[str, Any]:
 
 
 def _created(row: RowMapping, text: Secret) -> CreatedKey:
-    return CreatedKey(**_shown(row), key=text.reveal())
+    return CreatedKey(**_fields(row), key=text.reveal()).at(_version(row))

@@ -73,7 +73,7 @@ class TransferVerbs(Verbs):
                 errors.append(LineError(line=number, error=value))
                 continue
             try:
-                new = NewInstance.model_validate(value)
+                new = NewInstance.model_validate(value, strict=form == "ndjson")
             except ValidationError as error:
                 errors += [LineError(line=number, error=f"{one['path']}: {one['error']}".removeprefix(": ")) for one in mistakes(error)]
                 continue

@@ -16,23 +16,36 @@ from gateway.exchange import Exchange, Headers, Request, Response
 from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
 from gateway.server.connection import CallerConnection
+from gateway.server.cors import Cors, is_preflight
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import DataConnection, GuardedServer
 from gateway.server.problems import problem
 from gateway.telemetry import Telemetry
+from gateway.telemetry.tracing import Tracing
 from gateway.upstream.headers import VIA
 
 log = structlog.get_logger("gateway.server")
 
 
 class DataListener:
-    """Serves ``/elements/api-v2/**`` and ``/healthz``. ``draining`` says whether the gateway is about to stop."""
+    """Serves ``/elements/api-v2/**`` and ``/healthz``. ``draining`` says whether the gateway is about to stop; ``cors`` is None where no
+    pages of other origins are let in, ``tracing`` where no call is traced."""
 
-    def __init__(self, pipeline: Pipeline, telemetry: Telemetry, settings: ListenSettings, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        telemetry: Telemetry,
+        settings: ListenSettings,
+        draining: Callable[[], bool],
+        cors: Cors | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._telemetry = telemetry
         self._settings = settings
         self._draining = draining
+        self._tracing = tracing
+        self._cors = cors
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
@@ -44,23 +57,30 @@ class DataListener:
             return await self._healthz(connection, message, payload)
         started = time.monotonic()
         headers = intake.headers_of(message)
-        exchange = intake.begin(message, headers, started)
+        exchange = intake.begin(message, headers, started, self._tracing)
         self._telemetry.begin(exchange)
         request: Request | None = None
         in_step = False  # whether it is known where the next request begins
         try:
             try:
-                request = intake.read(message, payload, connection, headers, self._settings.max_body_bytes)
-                in_step = True
-                response = await self._pipeline.handle(request, exchange)
+                if self._cors is not None and is_preflight(message.method, headers):
+                    response, in_step = await self._preflight(self._cors, message, headers, exchange), True
+                else:
+                    passed_on = headers if self._cors is None else self._cors.without_origin(headers)
+                    request = intake.read(message, payload, connection, passed_on, self._settings.max_body_bytes)
+                    in_step = True
+                    response = await self._pipeline.handle(request, exchange)
                 exchange.status = response.status
             except GatewayError as error:
                 response = _spoken(error, exchange)
             except Exception as error:  # whatever it is, it is ours, and its text may hold anything
                 log.error("call failed", error=type(error).__name__, where=_where(error), request_id=exchange.request_id)
                 response = _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
+            if self._cors is not None:
+                response = self._cors.stamped(message.method, headers, response, exchange)
             in_step = in_step and not connection.spoiled
             keep_alive = in_step and not message.should_close and payload.is_eof() and not self._draining()
+            exchange.answering = now = time.monotonic()
             await answer.write(
                 connection,
                 response,
@@ -68,7 +88,7 @@ class DataListener:
                 method=message.method,
                 http_1_0=message.version < (1, 1),
                 keep_alive=keep_alive,
-                now=time.monotonic(),
+                now=now,
             )
             return keep_alive and not _close_delimited(response, message.version < (1, 1))
         except answer.BrokenOff as broken:
@@ -82,6 +102,16 @@ class DataListener:
             exchange.bytes_up = _octets(request)
             exchange.total_seconds = time.monotonic() - started
             self._telemetry.record(exchange)
+            if self._tracing is not None:
+                self._tracing.record(exchange)
+
+    async def _preflight(self, cors: Cors, message: RawRequestMessage, headers: Headers, exchange: Exchange) -> Response:
+        """What a browser asks before a page's call: answered here, for any path and without a key, and passed on to nobody."""
+        exchange.phase = "cors"
+        intake.check(message, headers)
+        response = await cors.preflight(headers)
+        exchange.note("cors", "preflight", "cors.allowed_origins")
+        return response
 
     async def _refuse(self, connection: CallerConnection) -> bool:
         """A request that the parser did not take: 400, and the connection ends, since nobody knows where the next one begins."""
@@ -111,11 +141,17 @@ class DataListener:
         """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
         keep = not message.should_close and payload.is_eof()
         exchange = Exchange(intake.new_id(), message.method, "/healthz", time.monotonic(), time.time())
+        headers = intake.headers_of(message)
         try:
-            intake.check(message, intake.headers_of(message))
-            response = Response(200, Headers([("Content-Type", "application/json")]), b'{"status":"ok"}')
+            if self._cors is not None and is_preflight(message.method, headers):
+                response = await self._preflight(self._cors, message, headers, exchange)
+            else:
+                intake.check(message, headers)
+                response = Response(200, Headers([("Content-Type", "application/json")]), b'{"status":"ok"}')
         except GatewayError as error:
             keep, response = False, problem(error, exchange.request_id)
+        if self._cors is not None:
+            response = self._cors.stamped(message.method, headers, response, exchange)
         old = message.version < (1, 1)
         await answer.write(connection, response, exchange, method=message.method, http_1_0=old, keep_alive=keep, now=exchange.started)
         return keep

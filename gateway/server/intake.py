@@ -17,6 +17,7 @@ from gateway.errors import BadRequest, BodyTooLarge, GatewayError, MethodNotAllo
 from gateway.exchange import Body, Exchange, Headers, Request
 from gateway.paths import origin_form, split_prefix
 from gateway.server.connection import CallerConnection
+from gateway.telemetry.tracing import Tracing
 
 _IDENTIFYING = frozenset({"authorization", "x-api-key"})
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-type", "expect"}) | _IDENTIFYING
@@ -37,16 +38,20 @@ def headers_of(message: RawRequestMessage) -> Headers:
     return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
 
 
-def begin(message: RawRequestMessage, headers: Headers, started: float) -> Exchange:
-    """The record of a call that begins; ids are the caller's where they are well-formed."""
+def begin(message: RawRequestMessage, headers: Headers, started: float, tracing: Tracing | None = None) -> Exchange:
+    """The record of a call that begins; ids are the caller's where they are well-formed. ``tracing`` decides whether it is traced."""
     request_id = headers.get("x-request-id")
     if request_id is None or not _REQUEST_ID.fullmatch(request_id) or "gwk_" in request_id:
         request_id = new_id()
     traceparent = headers.get("traceparent")
-    if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
+    goes_on = traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is not None
+    if traceparent is None or not goes_on:
         drawn = f"{random.getrandbits(192) | _NOT_ZERO:048x}"
         traceparent = f"00-{drawn[:32]}-{drawn[32:]}-00"
-    return Exchange(request_id, message.method, _shown(message.path), started, time.time(), traceparent)
+    path, now = _shown(message.path), time.time()
+    if tracing is not None:
+        return tracing.begin(request_id, message.method, path, started, now, traceparent, goes_on=goes_on)
+    return Exchange(request_id, message.method, path, started, now, traceparent)
 
 
 def _shown(target: str) -> str:
@@ -66,7 +71,8 @@ def read(message: RawRequestMessage, payload: StreamReader, connection: CallerCo
     """The request, or ``BadRequest``, ``MethodNotAllowed``, ``NotFound``, ``BodyTooLarge``."""
     check(message, headers)
     prefix, rest = split_prefix(origin_form(message.path))
-    return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix)
+    body = _body(message, payload, connection, headers, max_body)
+    return Request(message.method, rest, headers, body, prefix, connection.certificate)
 
 
 def check(message: RawRequestMessage, headers: Headers) -> None:
