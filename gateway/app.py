@@ -10,27 +10,31 @@ import contextlib
 import gc
 import json
 import os
-import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache as memoize
+from types import MappingProxyType
 from typing import TextIO, cast
 
 import structlog
 
+from gateway.accepting import Accepting, beside
 from gateway.background import Following
 from gateway.cache import Cache
 from gateway.cache.memory import MemoryStore
 from gateway.cache.policy import CachePolicy, Rule
 from gateway.callers import Callers
+from gateway.callers.certificates import Certificates
 from gateway.callers.store import Keys
-from gateway.config import ConfigError, Problem, without_effect
+from gateway.config import ConfigError, Problem, supervision, tracing_headers, without_effect
 from gateway.database.engine import open_database, upgrade
 from gateway.exchange import Environment
+from gateway.hardening import keep_memory_private
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.store import Instances
@@ -41,10 +45,11 @@ from gateway.limits.store import Policy
 from gateway.operations import Operations, verify_vault
 from gateway.pipeline import Pipeline
 from gateway.server.admin import AdminParts, make_app
+from gateway.server.cors import Cors
 from gateway.server.data import DataListener
 from gateway.server.health import Health
 from gateway.server.listen_settings import ListenSettings
-from gateway.server.listener import GuardedServer
+from gateway.server.systemd import Supervisor, inherited
 from gateway.settings import Config
 from gateway.telemetry import Telemetry
 from gateway.telemetry.access_log import AccessLog
@@ -52,6 +57,7 @@ from gateway.telemetry.lines import Lines
 from gateway.telemetry.logs import configure
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent
+from gateway.telemetry.tracing import Tracing
 from gateway.upstream.client import Client
 from gateway.upstream.pool import ClientSettings
 from gateway.upstream.sender import Sender
@@ -68,16 +74,22 @@ class Gateway:
     health: Health
     telemetry: Telemetry
     cache: Cache
+    accepting: Accepting
     hurry: asyncio.Event
     """Set: do not wait for open calls any longer."""
 
 
 def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]], *, as_json: bool = False) -> int:
     """Serve until a signal says to stop; the exit status of the process. ``as_json``: name the listeners as JSON."""
+    said = supervision()
+    sockets, problems = inherited(said, os.getpid())
+    if problems:
+        raise ConfigError([Problem(line) for line in problems])
+    supervisor = Supervisor(said, os.getpid())
     errors = Lines(sys.stderr)
     errors.start()
     configure(config.log_level, cast("TextIO", errors))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold every secret in plain (threats 19)
+    keep_memory_private()
     path = config.database_path()
     # Most of what a call makes is gone when the call is: looking for cycles less often saves a twentieth of the work.
     gc.set_threshold(20_000, 20, 50)
@@ -86,7 +98,7 @@ def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[
         if path.parent.is_dir():
             upgrade(path)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            status = runner.run(_serve(config, environments, keys, as_json))
+            status = runner.run(_serve(running(config, environments, keys, sockets), config, as_json, supervisor))
     finally:
         written = errors.close()
     if not written or not _flushed():
@@ -119,18 +131,21 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]], as_json: bool) -> int:
-    stop = asyncio.Event()
+async def _serve(runs: AbstractAsyncContextManager[Gateway], config: Config, as_json: bool, supervisor: Supervisor) -> int:
+    stop, reread = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config, environments, keys) as gateway:
-        for name, (host, port) in (("data", gateway.data), ("admin", gateway.admin)):
-            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    loop.add_signal_handler(signal.SIGHUP, reread.set)
+    async with beside(supervisor.watchdog()), runs as gateway, beside(gateway.accepting.rereading(reread, supervisor)):
+        for name, address in (("data", gateway.data), ("admin", gateway.admin)):
+            url = gateway.accepting.url(name, address)
             _say(json.dumps({"listener": name, "url": url}) if as_json else f"{name} listener on {url}")
         for setting in without_effect(config):
             log.warning("a setting has no effect in this version", setting=setting)
+        supervisor.tell("READY=1", "STATUS=serving")
         await stop.wait()
+        supervisor.tell("STOPPING=1", "STATUS=draining")
         log.info("draining", open_calls=len(gateway.telemetry.metrics.live), drain_timeout_s=config.listen.drain_timeout)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, gateway.hurry.set)  # whoever sends a second one will not wait
@@ -139,8 +154,13 @@ async def _serve(config: Config, environments: Mapping[str, Environment], keys: 
 
 
 @asynccontextmanager
-async def running(config: Config, environments: Mapping[str, Environment], keys: Sequence[tuple[str, bytes]]) -> AsyncIterator[Gateway]:
-    """A gateway that serves while inside; on leaving, it drains and everything is closed.
+async def running(
+    config: Config,
+    environments: Mapping[str, Environment],
+    keys: Sequence[tuple[str, bytes]],
+    sockets: Mapping[str, socket.socket] = MappingProxyType({}),
+) -> AsyncIterator[Gateway]:
+    """A gateway that serves while inside; on leaving, it drains and everything is closed. ``sockets`` listen already, by listener.
 
     Raises ``ConfigError`` where the master keys do not fit the database or an address cannot be listened on.
     """
@@ -157,10 +177,11 @@ async def running(config: Config, environments: Mapping[str, Environment], keys:
         cache = Cache(memoize(lambda key: _cache_policy(config, key)), entries, time.time, config.cache.max_object_bytes)
         client = await stack.enter_async_context(Client(_client_settings(config)))
         limits = Limits(memoize(lambda key: _limit_policy(config, key)), time.monotonic, time.time)
-        callers = Callers(caller_keys, time.time)
+        telemetry.metrics.watch_budgets(limits.shares)
+        callers = Callers(caller_keys, time.time, Certificates(config.callers.certificates))
         pipeline = Pipeline(
             callers,
-            Resolver(environments, config.default_environment, instances),
+            Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs),
             cache,
             Sender(client, limits, time.monotonic),
             Sealer(instances),
@@ -169,40 +190,22 @@ async def running(config: Config, environments: Mapping[str, Environment], keys:
         health.checks.append(following.degraded)
         await stack.enter_async_context(following.running())
         listening = _listen_settings(config)
-        listener = DataListener(pipeline, telemetry, listening, health.is_draining)
+        cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
+        listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
         operations = Operations(database, vault, config)
         app = make_app(AdminParts(operations, callers, cache, limits, telemetry, health))
+        if cors is not None:
+            cors.guard(app)
+        accepting = Accepting(config, sockets, hurry)
         # Entered first, so left last: /readyz tells of the draining until it is over.
         admin_server = listener.server()
         await admin_server.carry(app)
-        admin = await stack.enter_async_context(_listening(admin_server, config.listen.admin, "admin", 1.0, hurry))
+        admin = await stack.enter_async_context(accepting.listening(admin_server, "admin", 1.0))
         drain_s = config.listen.drain_timeout
-        data = await stack.enter_async_context(_listening(listener.server(), config.listen.data, "data", drain_s, hurry))
+        data = await stack.enter_async_context(accepting.listening(listener.server(), "data", drain_s))
         stack.callback(setattr, health, "draining", True)
         health.started = True
-        yield Gateway(data, admin, health, telemetry, cache, hurry)
-
-
-@asynccontextmanager
-async def _listening(
-    server: GuardedServer, address: tuple[str, int], name: str, drain_s: float, hurry: asyncio.Event
-) -> AsyncIterator[tuple[str, int]]:
-    """Accept connections while inside; on leaving accept no more, let open calls finish for ``drain_s`` seconds, then cut."""
-    loop = asyncio.get_running_loop()
-    try:
-        sockets = await loop.create_server(server, *address, backlog=1024, reuse_address=True)
-    except OSError as error:
-        message = f"listen.{name}: found {address[0]}:{address[1]}, expected an address that can be listened on ({error.strerror})"
-        raise ConfigError([Problem(message)]) from None
-    sweeper = asyncio.create_task(server.sweep())
-    try:
-        yield sockets.sockets[0].getsockname()[:2]
-    finally:
-        sockets.close()
-        cut = await server.drain(drain_s, hurry)
-        if cut:
-            log.warning("open calls were cut", listener=name, calls=cut)
-        sweeper.cancel()
+        yield Gateway(data, admin, health, telemetry, cache, accepting, hurry)
 
 
 def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
@@ -212,6 +215,22 @@ def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
         access_log.start()
         stack.push_async_callback(asyncio.to_thread, access_log.close)
     return Telemetry(Metrics(config.environments), access_log, Recent())
+
+
+def _tracing(config: Config, environments: Mapping[str, Environment], stack: AsyncExitStack) -> Tracing | None:
+    if not config.tracing.enabled:
+        return None
+    from gateway.telemetry.spans import spans_of  # noqa: PLC0415 - only where calls are traced
+    from gateway.telemetry.tracing_export import Delivery  # noqa: PLC0415 - loads what an optional extra brings
+
+    base_urls = {name: environment.base_url for name, environment in environments.items()}
+    scheme = "http" if config.listen.data_tls is None else "https"
+    section = config.tracing
+    delivery = Delivery(
+        section.endpoint, tracing_headers(config), section.service_name, lambda exchange: spans_of(exchange, scheme, base_urls)
+    )
+    stack.push_async_callback(asyncio.to_thread, delivery.close)
+    return Tracing(section.sample_ratio, delivery.take, time.monotonic)
 
 
 def _cache_policy(config: Config, key: str) -> CachePolicy:

@@ -11,18 +11,23 @@ import binascii
 import json
 import os
 import re
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.elements.preset import presets
+from gateway.elements.overlay import over_presets
 from gateway.exchange import Environment
+from gateway.listeners import tls_mistakes
 from gateway.secret import Secret
-from gateway.settings import NAME, Config, EnvironmentConfig, Unquoted
+from gateway.settings import IDLE, NAME, Config, EnvironmentConfig, Unquoted
+
+_SUPERVISION = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class Problem(str):
@@ -55,6 +60,7 @@ def load_for_serving(
         raise ConfigError(problems)
     environments, found = _environments(config, environ)
     keys, missing = _master_keys(config, environ)
+    missing += [Problem(line) for line in tls_mistakes(config, time.time())] + _tracing(config, environ)[1]
     known = {problem.partition(":")[0] for problem in problems}
     problems += [problem for problem in found + missing if problem.partition(":")[0] not in known]
     if not config.environments and not any(path.startswith("environments") for path in known):
@@ -62,6 +68,12 @@ def load_for_serving(
     if problems:
         raise ConfigError(problems)
     return config, environments, keys
+
+
+def admin_key(environ: Mapping[str, str] | None = None) -> Secret | None:
+    """The caller key with which commands ask a running gateway, from ``GATEWAY_ADMIN_KEY``; None where it is not set."""
+    text = (os.environ if environ is None else environ).get("GATEWAY_ADMIN_KEY", "").strip()
+    return Secret(text) if text else None
 
 
 def master_keys(config: Config, environ: Mapping[str, str] | None = None) -> list[tuple[str, bytes]]:
@@ -72,14 +84,28 @@ def master_keys(config: Config, environ: Mapping[str, str] | None = None) -> lis
     return keys
 
 
+def tracing_headers(config: Config, environ: Mapping[str, str] | None = None) -> dict[str, Secret]:
+    """What is sent to the collector of traces with each delivery, by field name; ``ConfigError`` if a secret is missing."""
+    headers, problems = _tracing(config, os.environ if environ is None else environ)
+    if problems:
+        raise ConfigError(problems)
+    return headers
+
+
+def supervision(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
+    """What systemd says to this process, taken out of its environment, so that no child takes it for its own."""
+    place = os.environ if environ is None else environ
+    return {name: place.pop(name) for name in _SUPERVISION if name in place}
+
+
 def without_effect(config: Config) -> list[str]:
     """Settings that are given, understood and not acted upon by this version: said at start, so that nobody relies on them."""
     lines = []
+    if config.callers.certificates and not any(tls and tls.client_ca for tls in (config.listen.data_tls, config.listen.admin_tls)):
+        lines.append("callers.certificates")
     for key, element in config.elements.items():
-        if element.concurrency is not None:
-            lines.append(f"elements.{key}.concurrency")
-        if element.wait:
-            lines.append(f"elements.{key}.wait")
+        said = element.model_fields_set  # a preset may know more than this version acts upon
+        lines += [f"elements.{key}.{name}" for name in IDLE if name in said and getattr(element, name) not in (None, 0.0)]
         rules = [("", element.cache), *((f"rules.{n}.", rule) for n, rule in enumerate(element.cache.rules))]
         for where, rule in rules:
             lines += [f"elements.{key}.cache.{where}{name}" for name in ("stale_while_revalidate", "stale_if_error") if getattr(rule, name)]
@@ -97,9 +123,9 @@ def _load(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, list[P
         # The message tells line and column; it quotes at most one character of the file.
         return None, [Problem(f"{path}: found text that is not TOML ({error}), expected TOML")]
     problems = _override(raw, environ)
-    _merge_presets(raw)
     config, mistakes = _validated(raw)
     problems += mistakes
+    config = config.model_copy(update={"elements": over_presets(config.elements)})
     object.__setattr__(config, "folder", path.resolve().parent)
     default = config.default_environment
     said = raw.get("environments")
@@ -166,23 +192,6 @@ def _value(text: str) -> Any:
     return Unquoted(text)
 
 
-def _merge_presets(raw: dict[str, Any]) -> None:
-    """Lay each ``[elements.KEY]`` over the shipped preset of that element; elements that are not named keep theirs whole."""
-    said = raw.get("elements", {})
-    if not isinstance(said, dict):
-        return
-    merged: dict[str, Any] = {key: dict(preset) for key, preset in presets().items()}
-    for key, section in said.items():
-        preset = merged.get(key, {})
-        if isinstance(section, dict):
-            cache = section.get("cache", {})
-            if isinstance(cache, dict) and "cache" in preset:
-                section = {**section, "cache": {**preset["cache"], **cache}}
-            section = {**preset, **section}
-        merged[key] = section
-    raw["elements"] = merged
-
-
 def _mistake(item: Any) -> Problem:
     where = ".".join(str(part) for part in item["loc"] if part != "[key]")
     kind = item["type"]
@@ -198,16 +207,26 @@ def _mistake(item: Any) -> Problem:
 
 def _shown(where: str, value: object) -> str:
     """A value in an error, where no secret can have been written by mistake; elsewhere its kind."""
-    if where.partition(".")[0] not in _HARMLESS:
+    if where.partition(".")[0] not in _HARMLESS and where not in _HARMLESS:
         return "a value of another form" if isinstance(value, str) else f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-_HARMLESS = frozenset({"listen", "elements", "cache", "upstream", "log_level", "access_log", "cors", "default_environment"})
+_HARMLESS = frozenset({"listen", "elements", "cache", "upstream", "log_level", "access_log", "cors", "default_environment"}) | {
+    "tracing.enabled",
+    "tracing.sample_ratio",
+    "tracing.service_name",
+}
 
 
-def _secret(reference: str, where: str, plain: bool, config: Config, environ: Mapping[str, str]) -> Secret | Problem:
+_SECRET = (r"[!-+\--~]+", "blanks, commas or control characters")
+_FIELD_VALUE = (r"[!-~]+(?: [!-~]+)*", "control characters or several blanks together")
+
+
+def _secret(
+    reference: str, where: str, plain: bool, config: Config, environ: Mapping[str, str], form: tuple[str, str] = _SECRET
+) -> Secret | Problem:
     kind, _, rest = reference.partition(":")
     if kind == "env":
         value = environ.get(rest, "")
@@ -222,8 +241,8 @@ def _secret(reference: str, where: str, plain: bool, config: Config, environ: Ma
         value = reference
     else:
         return Problem(f'{where}: found a literal, expected "env:NAME" or "file:PATH" (or allow_plain_secrets = true)')
-    if not re.fullmatch(r"[!-+\--~]+", value):
-        return Problem(f"{where}: found a secret with blanks, commas or control characters, expected visible ASCII")
+    if not re.fullmatch(form[0], value):
+        return Problem(f"{where}: found a secret with {form[1]}, expected visible ASCII")
     return Secret(value)
 
 
@@ -239,6 +258,31 @@ def _environments(config: Config, environ: Mapping[str, str]) -> tuple[dict[str,
         if isinstance(user, Secret) and isinstance(organization, Secret):
             environments[name] = Environment(name, section.base_url, user, organization)
     return environments, problems
+
+
+def _tracing(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], list[Problem]]:
+    """What the collector is sent, and what stands in the way of tracing; nothing of either where it is off."""
+    if not config.tracing.enabled:
+        return {}, []
+    problems = []
+    if not _installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+        expected = 'the packages of the extra "tracing" (`pip install "cloud-elements-gateway[tracing]"`)'
+        problems.append(Problem(f"tracing.enabled: found True, expected {expected}"))
+    headers: dict[str, Secret] = {}
+    for name, reference in config.tracing.headers.items():
+        value = _secret(reference, f"tracing.headers.{name}", config.allow_plain_secrets, config, environ, _FIELD_VALUE)
+        if isinstance(value, Secret):
+            headers[name] = value
+        else:
+            problems.append(value)
+    return headers, problems
+
+
+def _installed(*modules: str) -> bool:
+    try:
+        return all(find_spec(module) for module in modules)
+    except ModuleNotFoundError:  # of a package above
+        return False
 
 
 def _master_keys(config: Config, environ: Mapping[str, str]) -> tuple[list[tuple[str, bytes]], list[Problem]]:

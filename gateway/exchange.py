@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from gateway.callers.certificates import Certificate
     from gateway.secret import Secret
 
 Pair = tuple[str, str]
@@ -105,7 +106,8 @@ class Request:
     """One call as the gateway received it, its address prefix taken off.
 
     ``target`` is what stood behind ``/elements/api-v2``: path and query, byte for byte (``/hubs/crm/contacts?pageSize=5``).
-    ``prefix`` holds (environment, customer, element) where the path named them (contract 2.2).
+    ``prefix`` holds (environment, customer, element) where the path named them (contract 2.2), ``certificate`` is the one that the
+    caller's connection showed.
     """
 
     method: str
@@ -113,6 +115,7 @@ class Request:
     headers: Headers
     body: Body = field(default=b"", repr=False)
     prefix: tuple[str | None, str | None, str | None] = field(default=(None, None, None), repr=False)
+    certificate: Certificate | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
@@ -219,10 +222,16 @@ class Exchange:
     upstream_seconds: float = 0.0
     """Until the head of the answer."""
     queue_seconds: float = 0.0
+    answering: float = 0.0
+    """When its answer began to be written, on the monotonic clock; 0: that never happened."""
     total_seconds: float = 0.0
+    starts_trace: bool = False
+    """The call is traced and no caller's trace goes on with it: a ``tracestate`` that came belongs to none."""
     bytes_up: int = 0
     bytes_down: int = 0
     elements_request_id: str = ""
+    provider_message: str = ""
+    """What the provider said of an error, masked."""
 
     def __init__(self, request_id: str, method: str, path: str, started: float, time: float = 0.0, traceparent: str = "") -> None:
         """``started`` is on the monotonic clock; ``time`` is when that was by the wall clock, for people."""

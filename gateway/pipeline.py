@@ -31,7 +31,7 @@ class Pipeline:
 
     async def handle(self, request: Request, exchange: Exchange) -> Response:
         """The answer to ``request``; raises ``GatewayError`` where the walk ends early. ``exchange`` is filled on the way."""
-        caller = await self.callers.identify(request.headers)
+        caller = await self.callers.identify(request.headers, request.certificate)
         exchange.caller = caller.key.id
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)

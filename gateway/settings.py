@@ -14,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from gateway.callers.certificates import name_of
 from gateway.limits.quota import parse_quota
+from gateway.origins import parse_origin
 
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _UNITS_B = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+FIELD_NAME = r"^[A-Za-z0-9-]{1,64}$"
 
 
 class Unquoted(str):
@@ -73,6 +76,29 @@ _BASE_URL = re.compile(
 )
 
 
+def _collector(value: object) -> str:
+    problem = 'a URL such as "http://127.0.0.1:4318", no user, query or fragment, and without /v1/traces, which is added'
+    try:
+        url = _base_url(value)
+    except ValueError:
+        raise ValueError(problem) from None
+    if url.endswith("/v1/traces"):
+        raise ValueError(problem)
+    return url
+
+
+def _certificate_name(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    name_of(text)
+    return text
+
+
+def _key_id(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9]{12}", value):
+        raise ValueError("the id of a key, twelve small letters and digits (`gateway keys list` shows it)")
+    return value
+
+
 def _quota(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError('a limit such as "100/10s", "250000/day" or "10/s burst 20"')
@@ -84,11 +110,21 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Address = Annotated[tuple[str, int], BeforeValidator(parse_address)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Collector = Annotated[str, BeforeValidator(_collector)]
 QuotaText = Annotated[str, BeforeValidator(_quota)]
+Origin = Annotated[str, BeforeValidator(parse_origin)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Section):
+    """TLS on this listener, from PEM files, relative to the configuration file; read again when they change."""
+
+    certificate: str = Field(description="File with the certificate and then its intermediates")
+    key: str = Field(description="File with its private key, without a passphrase")
+    client_ca: str | None = Field(default=None, description="File with the authorities of client certificates; absent: none are asked for")
 
 
 class Listen(_Section):
@@ -96,7 +132,9 @@ class Listen(_Section):
 
     data: Address = Field(default=("127.0.0.1", 8080), description="Where services call")
     admin: Address = Field(default=("127.0.0.1", 8081), description="Where operators and Prometheus call")
-    header_timeout: Duration = Field(default=10.0, gt=0, description="How long a request head may take to arrive")
+    data_tls: Tls | None = Field(default=None, description="The data listener speaks HTTPS")
+    admin_tls: Tls | None = Field(default=None, description="The admin listener speaks HTTPS")
+    header_timeout: Duration = Field(default=10.0, gt=0, description="How long a TLS handshake, then a request head may take to arrive")
     body_timeout: Duration = Field(default=30.0, gt=0, description="How long a request body may pause")
     keep_alive_timeout: Duration = Field(default=75.0, gt=0, description="How long a connection may be idle between calls")
     write_timeout: Duration = Field(default=30.0, gt=0, description="How long a caller may take nothing of an answer")
@@ -148,7 +186,7 @@ class EnvironmentConfig(_Section):
 
 
 class CacheRule(_Section):
-    """What holds for the paths that match; first match wins."""
+    """What holds for the paths that match; first match wins. Rules that you give take the place of all that the preset has."""
 
     path: str = Field(pattern=r"^/", description="Glob on the path without `/elements/api-v2` and `/hubs/{hub}`; `**` crosses slashes")
     enabled: bool | None = None
@@ -167,6 +205,17 @@ class ElementCache(_Section):
     rules: tuple[CacheRule, ...] = Field(default=(), description="By path, first match wins")
 
 
+class LimitSignal(_Section):
+    """A form in which an element says that the provider's limit is spent. Not in effect in this version."""
+
+    status: int = Field(ge=100, le=599, description="Status of the answer")
+    contains: str | None = Field(default=None, min_length=1, description="What its body contains, case and white space aside; without: any")
+
+
+IDLE = ("concurrency", "wait", "limit_signals")
+"""Settings of an element that are understood and not acted upon in this version."""
+
+
 class ElementConfig(_Section):
     """Limits and cache of one element: its shipped preset, overridden by what the configuration says."""
 
@@ -175,6 +224,10 @@ class ElementConfig(_Section):
     scope: Literal["instance", "customer", "element", "group"] = Field(default="instance", description="What shares one budget")
     wait: Duration = Field(default=0.0, description="Not in effect in this version")
     timezone: str = Field(default="UTC", description="Whose midnight ends a `day` or `month`")
+    hubs: tuple[Annotated[str, Field(pattern=NAME)], ...] = Field(
+        default=(), description="Where the element belongs in `/hubs/{hub}/…`, for mappings that do not say it themselves"
+    )
+    limit_signals: tuple[LimitSignal, ...] = Field(default=(LimitSignal(status=429),), description="Not in effect in this version")
     cache: ElementCache = ElementCache()
 
     @field_validator("timezone")
@@ -195,9 +248,11 @@ class CacheConfig(_Section):
 
 
 class Cors(_Section):
-    """Cross-origin callers: none in this version."""
+    """Pages of other origins, on both listeners."""
 
-    allowed_origins: tuple[str, ...] = Field(default=(), max_length=0, description="Empty: cross-origin pages are not let in")
+    allowed_origins: tuple[Origin, ...] = Field(
+        default=(), description="Whose pages may call, each as `https://app.example.com`; empty: none, and CORS is off"
+    )
 
 
 class Upstream(_Section):
@@ -211,6 +266,29 @@ class Upstream(_Section):
     ca_file: str | None = Field(default=None, description="PEM file of authorities trusted instead of the system's")
 
 
+class Tracing(_Section):
+    """Spans of calls, sent to an OpenTelemetry collector over OTLP/HTTP. Needs the extra `tracing`."""
+
+    enabled: bool = Field(default=False, description="Whether calls are traced")
+    endpoint: Collector = Field(default="http://127.0.0.1:4318", description="Of the collector; `/v1/traces` is added")
+    headers: dict[Annotated[str, Field(pattern=FIELD_NAME)], str] = Field(
+        default_factory=dict, repr=False, description="Sent to the collector, each value as `env:NAME` or `file:PATH`"
+    )
+    sample_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the calls that are traced, of those that bring no trace with them"
+    )
+    service_name: str = Field(default="gateway", min_length=1, max_length=255, description="As which service the gateway appears")
+
+
+class CallersConfig(_Section):
+    """Callers that are known by something else than a key of their own."""
+
+    certificates: dict[Annotated[str, BeforeValidator(_certificate_name)], Annotated[str, BeforeValidator(_key_id)]] = Field(
+        default_factory=dict,
+        description="By a name in a client certificate (DNS, URI or email, compared exactly), the id of the key that it stands for",
+    )
+
+
 class Config(_Section):
     """The whole of ``gateway.toml``."""
 
@@ -222,11 +300,13 @@ class Config(_Section):
     database: Database = Database()
     vault: Vault = Vault()
     shared: Shared = Shared()
+    callers: CallersConfig = CallersConfig()
     environments: dict[Annotated[str, Field(pattern=NAME)], EnvironmentConfig] = Field(default_factory=dict)
     elements: dict[Annotated[str, Field(pattern=NAME)], ElementConfig] = Field(default_factory=dict)
     cache: CacheConfig = CacheConfig()
     cors: Cors = Cors()
     upstream: Upstream = Upstream()
+    tracing: Tracing = Tracing()
     folder: Path = Field(default=Path(), exclude=True, repr=False, init=False)
 
     def element(self, key: str) -> ElementConfig:

@@ -94,7 +94,7 @@ MISTAKES = [
     ('[elements.hubspot]\nscope = "planet"', "elements.hubspot.scope", "'planet'"),
     ('[elements.hubspot]\ntimezone = "Mars/Olympus"', "elements.hubspot.timezone", "'Mars/Olympus'"),
     ('[[elements.hubspot.cache.rules]]\npath = "objects"', "elements.hubspot.cache.rules.0.path", "'objects'"),
-    ('[cors]\nallowed_origins = ["*"]', "cors.allowed_origins", ""),
+    ('[cors]\nallowed_origins = ["*"]', "cors.allowed_origins.0", "'*'"),
     ('[shared]\nredis = "redis://h"', "shared.redis", "unknown key"),
     (
         '[environments."a b"]\nbase_url = "http://h"\nuser_secret = "env:A"\norganization_secret = "env:B"',

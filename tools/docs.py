@@ -25,7 +25,7 @@ from gateway.cli import app
 from gateway.elements.preset import presets
 from gateway.models import KeyRotation, NewInstance, NewKey
 from gateway.server.admin import Purge
-from gateway.settings import Config, parse_address, parse_size
+from gateway.settings import Config, parse_address, parse_duration, parse_size
 from gateway.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,9 +180,9 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None:
         return "–"
-    if isinstance(value, float):
-        return f"`{_duration(value)}`"
     readers = {entry.func for entry in field.metadata if isinstance(entry, BeforeValidator)}
+    if parse_duration in readers:
+        return f"`{_duration(value)}`"
     if parse_size in readers:
         return f"`{_size(value)}`"
     if parse_address in readers:

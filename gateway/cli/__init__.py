@@ -22,6 +22,9 @@ _COMMANDS = {
     "check": ("gateway.cli.check", "check", "Check configuration, database and vault."),
     "keys": ("gateway.cli.keys", "app", "Caller keys: create, list, rotate, revoke."),
     "instances": ("gateway.cli.instances", "app", "Mappings: add, list, show, remove, import, export."),
+    "elements": ("gateway.cli.elements", "app", "Presets: list, show."),
+    "tail": ("gateway.cli.tail", "tail", "Follow calls live."),
+    "trace": ("gateway.cli.trace", "trace", "Show a call that was made; write a bundle for support."),
     "db": ("gateway.cli.db", "app", "The database: upgrade."),
 }
 

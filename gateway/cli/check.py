@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,18 +17,21 @@ def check(
 ) -> None:
     """Check the configuration, the secrets, the master keys and every stored row; report all mistakes at once."""
     from gateway.config import ConfigError, Problem, load_for_serving, without_effect  # noqa: PLC0415 - other commands need not load it
+    from gateway.listeners import ending_soon  # noqa: PLC0415
 
     loaded, environments, keys = load_for_serving(config)
     problems = asyncio.run(_stored(loaded.database_path(), keys))
     if problems:
         raise ConfigError([Problem(line) for line in problems])
-    idle = without_effect(loaded)
+    idle, warnings = without_effect(loaded), ending_soon(loaded, time.time())
     if as_json:
-        typer.echo(json.dumps({"ok": True, "environments": sorted(environments), "without_effect": idle}))
+        typer.echo(json.dumps({"ok": True, "environments": sorted(environments), "without_effect": idle, "warnings": warnings}))
         return
     typer.echo(f"{config}: fine (environments: {', '.join(sorted(environments))})")
     for setting in idle:
         typer.echo(f"{setting}: has no effect in this version", err=True)
+    for warning in warnings:
+        typer.echo(warning, err=True)
 
 
 async def _stored(path: Path, keys: list[tuple[str, bytes]]) -> list[str]:

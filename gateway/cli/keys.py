@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.output import GATEWAY_TOML, AsJson, ConfigFile, print_json, print_record, print_table
 from gateway.cli.session import actor, asked, run
-from gateway.models import CreatedKey, KeyRotation, NewKey
+from gateway.models import CreatedKey, KeyQuery, KeyRotation, NewKey
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Caller keys: create, list, rotate, revoke.")
 
@@ -45,14 +45,22 @@ def create(
 
 
 @app.command("list")
-def list_(config: ConfigFile = GATEWAY_TOML, as_json: AsJson = False) -> None:
-    """Show all caller keys, without their secrets."""
-    found = run(config, lambda operations: operations.list_keys())
+def list_(
+    limit: Annotated[int, typer.Option(help="How many, 1000 at most.")] = 1000,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended: its next_cursor.")] = None,
+    config: ConfigFile = GATEWAY_TOML,
+    as_json: AsJson = False,
+) -> None:
+    """Show caller keys, the oldest first, without their secrets."""
+    query = asked(KeyQuery, {"limit": limit, "cursor": cursor})
+    page = run(config, lambda operations: operations.list_keys(query))
     if as_json:
-        print_json(found)
+        print_json(page)
         return
     columns = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority", "expires_at", "last_used_at")
-    print_table(columns, [[getattr(key, column) for column in columns] for key in found.items])
+    print_table(columns, [[getattr(key, column) for column in columns] for key in page.items])
+    if page.next_cursor:
+        typer.echo(f"There are more: --cursor {page.next_cursor}", err=True)
 
 
 @app.command()

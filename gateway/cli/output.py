@@ -117,6 +117,12 @@ def print_record(fields: dict[str, Any]) -> None:
         typer.echo(f"{name:<{width}}  {shown(value)}".rstrip())
 
 
+def printable(value: object) -> str:
+    """A value from elsewhere, unable to steer a terminal."""
+    text = str(value)
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
 def shown(value: object) -> str:
     """A value as people read it."""
     from datetime import datetime  # noqa: PLC0415

@@ -21,6 +21,16 @@ data  = "127.0.0.1:8080"
 admin = "127.0.0.1:8081"
 # drain_timeout = "30s"                  # how long open calls may take to finish after SIGTERM
 
+# HTTPS for services; the same as [listen.admin_tls] for operators. Renewed files are taken up without a restart.
+# [listen.data_tls]
+# certificate = "gateway.pem"            # the certificate, then its intermediates
+# key         = "gateway.key"
+# client_ca   = "clients.pem"            # only where callers may show certificates
+
+# By a name in a client certificate, the id of the key that it stands for (`gateway keys list`).
+# [callers.certificates]
+# "spiffe://shop/orders" = "f3k9x2m7q1ab"
+
 # Mappings and caller keys are rows of one SQLite file.
 [database]
 url = "sqlite:///gateway.db"
@@ -66,7 +76,13 @@ connect_timeout  = "5s"
 response_timeout = "120s"                # until the head of the answer
 body_timeout     = "60s"                 # how long an answer may pause
 
-# Pages from other origins are not let in.
+# Which pages of other origins may call, such as "https://app.example.com". Nobody's, unless you say so.
 [cors]
 allowed_origins = []
+
+# Each call as a trace, delivered over OTLP. Needs the extra: pip install 'cloud-elements-gateway[tracing]'
+# [tracing]
+# enabled      = true
+# endpoint     = "http://127.0.0.1:4318"
+# sample_ratio = 0.1                     # of the calls whose caller has not decided
 """

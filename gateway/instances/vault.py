@@ -55,6 +55,7 @@ class Vault:
     def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
         self._ciphers = {key_id: AESGCM(_derive(key, b"gateway vault: encryption")) for key_id, key in keys}
         self._digest_keys = {key_id: _derive(key, b"gateway vault: token digest") for key_id, key in keys}
+        self._alias_keys = [_derive(key, b"gateway vault: alias") for _, key in keys]
 
     @property
     def key_ids(self) -> tuple[str, ...]:
@@ -84,6 +85,13 @@ class Vault:
         """HMAC-SHA256 (32 octets) of ``token`` under each master key, by key id. A row holds the one of the key that encrypts it."""
         message = _joined(environment, token)
         return {key_id: hmac.digest(key, message, hashlib.sha256) for key_id, key in self._digest_keys.items()}
+
+    def alias(self, name: str) -> str:
+        """Twelve hexadecimal digits that stand for ``name`` where it may not be told: the same under the same first master key, and
+        not to be found out by trying names without it. ``VaultError`` if there is none."""
+        for key in self._alias_keys:
+            return hmac.digest(key, _joined(name), hashlib.sha256).hex()[:12]
+        raise VaultError("there is no master key")
 
     def __repr__(self) -> str:
         return f"<Vault {', '.join(self._ciphers) or 'empty'}>"

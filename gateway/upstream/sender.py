@@ -17,6 +17,7 @@ from gateway.upstream.client import Client, StaleConnection
 from gateway.upstream.headers import VIA, downward, request_head, upward
 from gateway.upstream.masking import Masked, Needle, mask, mask_text, needles
 from gateway.upstream.pool import Origin
+from gateway.upstream.provider_message import overheard
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2, without TRACE
 _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
@@ -80,12 +81,16 @@ class Sender:
                 if attempt > 1 or request.method not in _IDEMPOTENT or not isinstance(request.body, bytes):
                     raise UpstreamUnreachable(error.detail) from None
                 exchange.note("upstream", "retry", "a kept connection was closed by the upstream")
+                exchange.phase = "limits"
+                head = _head(request, origin, injection, conditions, exchange, sealed)  # a traced attempt has an id of its own
                 continue
             keep_length = (head_only and not sealed) or answer.status == 304
             headers = downward(answer.headers, injection.secrets, keep_length=keep_length)
             response = Response(answer.status, headers, answer.body, mask_text(answer.reason, injection.secrets))
             if not sealed:
                 response = _masked(response, injection.secrets)
+                if answer.status >= 400 and target.instance is not None:
+                    response = overheard(response, request, injection.secrets, exchange)
             exchange.elements_request_id = (response.headers.get("elements-request-id") or "")[:64]
             return response
         raise AssertionError("the loop returns or raises")
@@ -133,6 +138,8 @@ def _head(
     fields = upward(request.headers, conditions)
     if sealed:
         fields = [pair for pair in fields if pair[0].lower() not in ("accept-encoding", "range", "if-range")]
+    if exchange.starts_trace:
+        fields = [pair for pair in fields if pair[0].lower() != "tracestate"]
     added = [("Authorization", injection.authorization), ("Via", VIA), ("X-Request-Id", exchange.request_id)]
     added.append(("traceparent", exchange.traceparent))
     body = request.body

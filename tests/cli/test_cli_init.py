@@ -126,7 +126,7 @@ def test_db_upgrade_makes_the_database_that_others_ask_for(cli) -> None:
     assert "gateway db upgrade" in asked.stderr
     assert made == {"database": str(cli.folder / "gateway.db"), "version": "0001"}
     assert "0001" in again.stdout
-    assert cli.json("keys", "list") == {"items": []}
+    assert cli.json("keys", "list") == {"items": [], "next_cursor": None}
 
 
 def test_an_older_database_is_not_upgraded_by_asking_it(cli) -> None:

@@ -31,7 +31,8 @@ def test_every_command_has_help_of_its_own(bare, name: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["init"], ["db", "upgrade"], *(["keys", verb] for verb in ("create", "list", "rotate", "revoke")),
+    [["init"], ["serve"], ["demo"], ["sandbox"], ["check"], ["tail"], ["trace"], ["db", "upgrade"],
+     *(["keys", verb] for verb in ("create", "list", "rotate", "revoke")),
      *(["instances", verb] for verb in ("add", "list", "show", "remove", "import", "export"))],
 )  # fmt: skip
 def test_every_command_takes_what_all_take(bare, words: list[str]) -> None:
