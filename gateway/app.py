@@ -25,7 +25,7 @@ import structlog
 from gateway.background import Following
 from gateway.cache import Cache
 from gateway.cache.memory import MemoryStore
-from gateway.cache.policy import CachePolicy, Rule
+from gateway.cache.policy import CachePolicy, Lifetimes, Rule
 from gateway.callers import Callers
 from gateway.callers.store import Keys
 from gateway.config import ConfigError, Problem, without_effect
@@ -40,6 +40,7 @@ from gateway.limits.quota import parse_quota
 from gateway.limits.store import Policy
 from gateway.operations import Operations, verify_vault
 from gateway.pipeline import Pipeline
+from gateway.revalidation import Revalidations
 from gateway.server.admin import AdminParts, make_app
 from gateway.server.data import DataListener
 from gateway.server.health import Health
@@ -158,12 +159,15 @@ async def running(config: Config, environments: Mapping[str, Environment], keys:
         client = await stack.enter_async_context(Client(_client_settings(config)))
         limits = Limits(memoize(lambda key: _limit_policy(config, key)), time.monotonic, time.time)
         callers = Callers(caller_keys, time.time)
+        revalidations = Revalidations(telemetry.record, time.monotonic, time.time)
+        stack.push_async_callback(revalidations.close)
         pipeline = Pipeline(
             callers,
             Resolver(environments, config.default_environment, instances),
             cache,
             Sender(client, limits, time.monotonic),
             Sealer(instances),
+            revalidations,
         )
         following = Following(database, instances, caller_keys, telemetry.metrics)
         health.checks.append(following.degraded)
@@ -216,7 +220,9 @@ def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
 
 def _cache_policy(config: Config, key: str) -> CachePolicy:
     section = config.element(key).cache
-    return CachePolicy(section.enabled, section.ttl, tuple(Rule(rule.path, rule.enabled, rule.ttl) for rule in section.rules))
+    names = Lifetimes._fields
+    rules = tuple(Rule(rule.path, rule.enabled, **{name: getattr(rule, name) for name in names}) for rule in section.rules)
+    return CachePolicy(section.enabled, Lifetimes(*(getattr(section, name) for name in names)), rules)
 
 
 def _limit_policy(config: Config, key: str) -> Policy:

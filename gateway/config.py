@@ -80,9 +80,6 @@ def without_effect(config: Config) -> list[str]:
             lines.append(f"elements.{key}.concurrency")
         if element.wait:
             lines.append(f"elements.{key}.wait")
-        rules = [("", element.cache), *((f"rules.{n}.", rule) for n, rule in enumerate(element.cache.rules))]
-        for where, rule in rules:
-            lines += [f"elements.{key}.cache.{where}{name}" for name in ("stale_while_revalidate", "stale_if_error") if getattr(rule, name)]
     return lines
 
 

@@ -7,7 +7,7 @@ their decision and its reason into it, only telemetry reads it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -96,6 +96,8 @@ class Stream(Protocol):
         """Stop reading and free what is held; harmless after the end."""
 
 
+Interim = Callable[[int, Headers], None]
+
 Body = bytes | Stream
 """A body that is wholly here, or one that streams. ``b""`` is no body."""
 
@@ -105,7 +107,8 @@ class Request:
     """One call as the gateway received it, its address prefix taken off.
 
     ``target`` is what stood behind ``/elements/api-v2``: path and query, byte for byte (``/hubs/crm/contacts?pageSize=5``).
-    ``prefix`` holds (environment, customer, element) where the path named them (contract 2.2).
+    ``prefix`` holds (environment, customer, element) where the path named them (contract 2.2). ``interim`` takes interim answers
+    (status and fields), where the caller can be told of them.
     """
 
     method: str
@@ -113,6 +116,7 @@ class Request:
     headers: Headers
     body: Body = field(default=b"", repr=False)
     prefix: tuple[str | None, str | None, str | None] = field(default=(None, None, None), repr=False)
+    interim: Interim | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
@@ -223,6 +227,8 @@ class Exchange:
     bytes_up: int = 0
     bytes_down: int = 0
     elements_request_id: str = ""
+    background: bool = False
+    """Nobody waits for this call: a stale answer was given, and is asked for again."""
 
     def __init__(self, request_id: str, method: str, path: str, started: float, time: float = 0.0, traceparent: str = "") -> None:
         """``started`` is on the monotonic clock; ``time`` is when that was by the wall clock, for people."""

@@ -24,6 +24,7 @@ from gateway.limits import Limits
 from gateway.limits.quota import parse_quota
 from gateway.limits.store import Policy
 from gateway.pipeline import Pipeline
+from gateway.revalidation import Revalidations
 from gateway.secret import Secret
 from gateway.upstream.client import Client
 from gateway.upstream.pool import ClientSettings
@@ -116,6 +117,7 @@ async def house(*answers: bytes, limit: int = 100) -> AsyncIterator[House]:
                 Cache(lambda _: CachePolicy(), MemoryStore(1 << 20, time.time), time.time, 1 << 16),
                 Sender(client, limits, time.monotonic),
                 Sealer(tables),
+                Revalidations(lambda _: None, time.monotonic, time.time),
             )
             yield House(pipeline, tables, queue, heads)
     finally:

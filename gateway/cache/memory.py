@@ -55,7 +55,7 @@ class _Index:
 
     def add(self, key: Key, entry: Entry) -> None:
         node = self.roots.setdefault(key.owner, _Node())
-        self.owners[key.owner] = entry.customer, entry.element
+        self.owners[key.owner] = entry.subject
         for part in segments(key.path):
             if part not in node.following:
                 node.following[part] = _Node()

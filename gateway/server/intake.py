@@ -66,7 +66,8 @@ def read(message: RawRequestMessage, payload: StreamReader, connection: CallerCo
     """The request, or ``BadRequest``, ``MethodNotAllowed``, ``NotFound``, ``BodyTooLarge``."""
     check(message, headers)
     prefix, rest = split_prefix(origin_form(message.path))
-    return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix)
+    interim = connection.interim if message.version == (1, 1) else None
+    return Request(message.method, rest, headers, _body(message, payload, connection, headers, max_body), prefix, interim)
 
 
 def check(message: RawRequestMessage, headers: Headers) -> None:

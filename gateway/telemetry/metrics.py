@@ -116,11 +116,12 @@ class Metrics:
         """Count one finished call."""
         method = _method(exchange.method)
         environment, element = exchange.environment, exchange.element
-        key = (environment, element, method, str(exchange.status), exchange.cache)
-        tally = self._tallies.get(key)
-        if tally is None:
-            tally = self._tallies[key] = _Tally()
-        tally.add(exchange.total_seconds)
+        if not exchange.background:
+            key = (environment, element, method, str(exchange.status), exchange.cache)
+            tally = self._tallies.get(key)
+            if tally is None:
+                tally = self._tallies[key] = _Tally()
+            tally.add(exchange.total_seconds)
         if exchange.upstream_calls:
             self._count_upstream(exchange, method)
         if exchange.limited:
