@@ -31,6 +31,7 @@ from gateway.callers.store import Keys
 from gateway.config import ConfigError, Problem, without_effect
 from gateway.database.engine import open_database, upgrade
 from gateway.exchange import Environment
+from gateway.explaining import Explainer
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.store import Instances
@@ -155,19 +156,22 @@ async def running(config: Config, environments: Mapping[str, Environment], keys:
         telemetry = _telemetry(config, stack)
         entries = MemoryStore(config.cache.max_bytes, time.time)
         telemetry.metrics.watch_cache(lambda: entries.bytes, lambda: entries.entries)
-        cache = Cache(memoize(lambda key: _cache_policy(config, key)), entries, time.time, config.cache.max_object_bytes)
+        policy = memoize(lambda key: _cache_policy(config, key))
+        cache = Cache(policy, entries, time.time, config.cache.max_object_bytes, instances.numbered)
         client = await stack.enter_async_context(Client(_client_settings(config)))
         limits = Limits(memoize(lambda key: _limit_policy(config, key)), time.monotonic, time.time)
         callers = Callers(caller_keys, time.time)
         revalidations = Revalidations(telemetry.record, time.monotonic, time.time)
         stack.push_async_callback(revalidations.close)
+        sender = Sender(client, limits, time.monotonic)
         pipeline = Pipeline(
             callers,
             Resolver(environments, config.default_environment, instances),
             cache,
-            Sender(client, limits, time.monotonic),
+            sender,
             Sealer(instances),
             revalidations,
+            Explainer(cache, limits, sender),
         )
         following = Following(database, instances, caller_keys, telemetry.metrics)
         health.checks.append(following.degraded)

@@ -14,6 +14,7 @@ from functools import partial
 from gateway.cache import Cache, Found, Fresh
 from gateway.callers import Callers
 from gateway.exchange import Exchange, Request, Response, Target
+from gateway.explaining import FIELD, Explainer, explained, wants_explanation
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.sealing import must_seal
@@ -26,7 +27,14 @@ class Pipeline:
     """Everything that happens between reading a request and writing its answer."""
 
     def __init__(
-        self, callers: Callers, resolver: Resolver, cache: Cache, upstream: Sender, sealer: Sealer, revalidations: Revalidations
+        self,
+        callers: Callers,
+        resolver: Resolver,
+        cache: Cache,
+        upstream: Sender,
+        sealer: Sealer,
+        revalidations: Revalidations,
+        explainer: Explainer,
     ) -> None:
         self.callers = callers
         self.resolver = resolver
@@ -34,6 +42,7 @@ class Pipeline:
         self.upstream = upstream
         self.sealer = sealer
         self.revalidations = revalidations
+        self.explainer = explainer
 
     async def handle(self, request: Request, exchange: Exchange) -> Response:
         """The answer to ``request``; raises ``GatewayError`` where the walk ends early. ``exchange`` is filled on the way."""
@@ -42,6 +51,8 @@ class Pipeline:
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)
         exchange.resource = shape(target.resource)
+        if FIELD in request.headers and wants_explanation(request.headers):
+            return explained(await self.explainer.explain(request, target, exchange), exchange)
         exchange.phase = "cache"
         found = await self.cache.look_up(request, target, exchange)
         if not isinstance(found, Fresh):

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from gateway.cache.coalesce import Flight, FlightKey, Flights, Landed
 from gateway.cache.conditional import answer
 from gateway.cache.entry import Entry, fits, renewed
+from gateway.cache.explain import explain
 from gateway.cache.filling import Filling
 from gateway.cache.found import Bypass, Found, Fresh, Miss, Plan, Stale
 from gateway.cache.freshness import ANYTHING, Wishes
 from gateway.cache.invalidation import EVERYTHING, Touched, is_write, segments
-from gateway.cache.key import negotiated, secondary
 from gateway.cache.looking import Look, Looking, refused, wanted_by
 from gateway.cache.policy import CachePolicy, Lifetimes, Rule
 from gateway.cache.store import CacheStore
-from gateway.cache.writing import Writing
+from gateway.cache.writing import Numbered, Writing
 from gateway.errors import GatewayError, Overloaded, RateLimited, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Exchange, Request, Response, Target
+from gateway.exchange import Exchange, Pair, Request, Response, Target
 
 __all__ = ["Bypass", "Cache", "CachePolicy", "CacheStore", "Found", "Fresh", "Lifetimes", "Miss", "Rule", "Stale"]
 
@@ -33,19 +34,31 @@ _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 _RANGES = frozenset({"range", "if-range"})
 
 
+async def _nobody(_: str, __: int) -> tuple[str, ...]:
+    return ()
+
+
 class Cache:
     """The room's one object.
 
     ``policy`` gives an element's policy by its key (``platform`` for platform calls), ``clock`` wall time in seconds;
-    ``max_object_bytes`` is the largest body kept.
+    ``max_object_bytes`` is the largest body kept; ``numbered`` tells which handles an environment has for an instance's number at Cloud
+    Elements, whose answers go when that instance is changed there through us.
     """
 
-    def __init__(self, policy: Callable[[str], CachePolicy], store: CacheStore, clock: Callable[[], float], max_object_bytes: int) -> None:
+    def __init__(
+        self,
+        policy: Callable[[str], CachePolicy],
+        store: CacheStore,
+        clock: Callable[[], float],
+        max_object_bytes: int,
+        numbered: Numbered = _nobody,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._max_object_bytes = max_object_bytes
         self._looking = Looking(policy, store, clock)
-        self._writing = Writing(self._looking, store, clock, max_object_bytes)
+        self._writing = Writing(self._looking, store, clock, max_object_bytes, numbered)
         self._invalidations = self._writing.invalidations
         self._flights = Flights(clock)
 
@@ -68,6 +81,10 @@ class Cache:
         exchange.cache, exchange.cache_status = "miss", f"gateway; fwd={look.reason}"
         self._insist(wanted, exchange)
         return await self._missing(look, request, wanted, exchange)
+
+    async def explain(self, request: Request, target: Target) -> tuple[dict[str, Any], tuple[Pair, ...] | None]:
+        """What ``look_up`` would come to, for people, and the conditions that would go up; see ``explain.py``."""
+        return await explain(self._looking, request, target)
 
     async def settle(self, request: Request, target: Target, found: Found, response: Response, exchange: Exchange) -> Response:
         """What the caller gets for the upstream's ``response``: itself, being stored as it is read, the entry that a 304 confirmed, or a
@@ -106,8 +123,7 @@ class Cache:
 
     async def drop_instance(self, environment: str, handle: str) -> int:
         """Remove all of one instance: its mapping, token or configuration changed. How many entries went."""
-        self._invalidations.add((environment, handle), EVERYTHING)
-        return await self._store.drop((environment, handle), EVERYTHING)
+        return await self._writing.drop((environment, handle), EVERYTHING)
 
     def _given(self, look: Look, entry: Entry, request: Request, exchange: Exchange) -> Fresh:
         """A stored answer for the caller, fresh or within its stale-while-revalidate window."""
@@ -119,7 +135,7 @@ class Cache:
             return Fresh(response)
         exchange.cache, exchange.cache_status = "stale", f"gateway; hit; ttl={ttl}; detail=stale-while-revalidate"
         exchange.note("cache", "stale", "stale-while-revalidate")
-        key = self._flight_key(look, request)
+        key = self._flights.key(look.key, request.headers, look.entries)
         if self._flying(look, key) is not None:
             return Fresh(response)  # it is being asked for already
         self._flights.forget(key)
@@ -128,8 +144,9 @@ class Cache:
     async def _missing(self, look: Look, request: Request, wanted: Wishes, exchange: Exchange) -> Found:
         """Nothing stored will do. Another call may be about to bring it; otherwise this one leaves, and others may wait for it."""
         flight: Flight | None = None
-        if look.reason != "request" and _CONDITIONS.isdisjoint(request.headers.index):
-            key = self._flight_key(look, request)
+        own_word = wanted.no_cache or wanted.max_age <= 0  # this caller wants the origin's, given after it asked
+        if not own_word and look.reason != "request" and _CONDITIONS.isdisjoint(request.headers.index):
+            key = self._flights.key(look.key, request.headers, look.entries)
             flying = self._flying(look, key)
             if flying is None:
                 flight = self._flights.lead(key, self._invalidations.count)
@@ -162,11 +179,6 @@ class Cache:
         exchange.cache, exchange.cache_status = "hit", f"gateway; fwd={look.reason}; collapsed"
         exchange.note("cache", "hit", "collapsed")
         return Fresh(response)
-
-    def _flight_key(self, look: Look, request: Request) -> FlightKey:
-        """By the key, what the request negotiates, and what stored answers of that key are known to vary by."""
-        varied = tuple(sorted({name for entry in look.entries for name, _ in entry.varies}))
-        return look.key, negotiated(request.headers) + secondary(varied, request.headers)
 
     def _flying(self, look: Look, key: FlightKey) -> Flight | None:
         """A call on its way whose answer this request may have; not one that a write overtook."""
@@ -270,7 +282,6 @@ class Cache:
         if entry is None or not entry.is_fresh(now):
             plan.flight.release()
             return
-        self._flights.forget(plan.flight.key)
         plan.flight.land(Landed(entry, filling))
 
     def abandon(self, found: Found) -> None:

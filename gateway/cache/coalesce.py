@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from gateway.cache.entry import Entry
 from gateway.cache.filling import Filling
-from gateway.cache.key import Key
+from gateway.cache.key import Key, negotiated, secondary
+from gateway.exchange import Headers
 
 REMEMBERED_S = 120.0  # how long a key counts as one whose answers cannot be shared
 _REMEMBERED = 10_000
@@ -64,6 +65,7 @@ class Flight:
     def land(self, landed: Landed) -> None:
         """The answer can be shared. Who comes later may join for as long as its body arrives."""
         self.landed = landed
+        self._flights.learn(self, landed.entry)
         self._tell(landed)
         if landed.filling is None:
             self._flights.end(self)
@@ -98,16 +100,30 @@ class Flights:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._flying: dict[FlightKey, Flight] = {}
         self._unshared: TTLCache[FlightKey, bool] = TTLCache(_REMEMBERED, REMEMBERED_S, clock)
+        self._varied: LRUCache[Key, tuple[str, ...]] = LRUCache(_REMEMBERED)
+
+    def key(self, key: Key, wanted: Headers, entries: tuple[Entry, ...]) -> FlightKey:
+        """What a request shares with those that may wait for its answer: the key, what it negotiates, and its values of the fields by
+        which answers of that key were seen to vary."""
+        names = {name for entry in entries for name, _ in entry.varies}.union(self._varied.get(key, ()))
+        return key, negotiated(wanted) + secondary(tuple(sorted(names)), wanted)
 
     def find(self, key: FlightKey) -> Flight | None:
+        """The flight that one more may wait for."""
         return self._flying.get(key)
 
-    def lead(self, key: FlightKey, seen: int) -> Flight | None:
-        """A new flight, in place of one that is there; None where answers of this key cannot be shared."""
-        if key in self._unshared:
-            return None
-        flight = self._flying[key] = Flight(self, key, seen)
+    def lead(self, key: FlightKey, seen: int) -> Flight:
+        """A new flight, in place of one that is there; nobody will wait for it where answers of this key cannot be shared."""
+        flight = Flight(self, key, seen)
+        if key not in self._unshared:
+            self._flying[key] = flight
         return flight
+
+    def learn(self, flight: Flight, entry: Entry) -> None:
+        """Answers of this key can be shared, among those whose fields agree in what ``entry`` varies by."""
+        self.forget(flight.key)
+        if entry.varies:
+            self._varied[flight.key[0]] = tuple(name for name, _ in entry.varies)
 
     def remember(self, key: FlightKey) -> None:
         """Answers of this key cannot be shared."""

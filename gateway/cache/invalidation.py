@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin
 
-from gateway.paths import without_hub
+from gateway.paths import families, without_hub
 
 Segments = tuple[str, ...]
 
@@ -77,6 +77,16 @@ def touched(method: str, path: str, *, element_call: bool) -> Touched:
     if method == "POST" or not depth:
         return Touched(frozenset(items | {whole}), frozenset())
     return Touched(frozenset(items), frozenset({whole}))
+
+
+def instance_number(path: str) -> int | None:
+    """The number in ``/instances/{id}…`` and ``/elements/{key}/instances/{id}…``: a write there changes an instance (API page 3)."""
+    first, *below = families(path)
+    if first == "elements":
+        below = below[2:] if below[1:2] == ["instances"] else []
+    elif first != "instances":
+        return None
+    return int(below[0]) if below and below[0].isascii() and below[0].isdigit() and len(below[0]) < 19 else None
 
 
 def named_by(reference: str | None, target: str, base_url: str) -> str | None:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from gateway.cache.control import control_of
 from gateway.cache.entry import Entry, Subject, draft, renewed, with_variant, without_variant
 from gateway.cache.freshness import ANYTHING, explicit_lifetime
-from gateway.cache.invalidation import is_write, may_have_happened, named_by, touched
-from gateway.cache.key import Key, key_of, owner_of, path_of
+from gateway.cache.invalidation import EVERYTHING, Touched, instance_number, is_write, may_have_happened, named_by, touched
+from gateway.cache.key import Key, Owner, key_of, owner_of, path_of
 from gateway.cache.looking import Looking, refused, wanted_by
 from gateway.cache.overtaking import Invalidations
 from gateway.cache.policy import Lifetimes
 from gateway.cache.store import CacheStore
 from gateway.exchange import Exchange, Request, Response, Target
 
+Numbered = Callable[[str, int], Awaitable[Sequence[str]]]
 _GONE = frozenset({404, 410})
 
 
 class Writing:
-    """Stores, renews and drops entries. ``clock`` is wall time in seconds, ``max_object_bytes`` the largest body kept."""
+    """Stores, renews and drops entries. ``clock`` is wall time in seconds, ``max_object_bytes`` the largest body kept, ``numbered``
+    tells which handles an environment has for an instance's number at Cloud Elements."""
 
-    def __init__(self, looking: Looking, store: CacheStore, clock: Callable[[], float], max_object_bytes: int) -> None:
+    def __init__(self, looking: Looking, store: CacheStore, clock: Callable[[], float], max_object_bytes: int, numbered: Numbered) -> None:
+        self._numbered = numbered
         self._looking = looking
         self._store = store
         self._clock = clock
@@ -43,9 +46,17 @@ class Writing:
         what = touched(request.method, path_of(request, target), element_call=target.instance is not None)
         if response is not None and response.status < 400:
             what = what.and_paths(_named(request, target, response))
-        owner = owner_of(target)
+        gone = await self.drop(owner_of(target), what)
+        number = instance_number(request.path) if target.instance is None else None
+        if number is not None:
+            for handle in await self._numbered(target.environment.name, number):
+                gone += await self.drop((target.environment.name, handle), EVERYTHING)
+        exchange.note("cache", "invalidated", f"{gone} entries")
+
+    async def drop(self, owner: Owner, what: Touched) -> int:
+        """Remove what is touched of ``owner``, and keep out what is on its way; how many entries went."""
         self.invalidations.add(owner, what)
-        exchange.note("cache", "invalidated", f"{await self._store.drop(owner, what)} entries")
+        return await self._store.drop(owner, what)
 
     def draft(self, request: Request, target: Target, lifetimes: Lifetimes, asked: float, response: Response) -> Entry | str:
         """The entry for the answer to a call that left at ``asked``, its body yet to come; or why there is none."""

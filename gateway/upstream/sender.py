@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from cachetools import LRUCache
 
@@ -21,6 +22,7 @@ from gateway.upstream.pool import Origin
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2, without TRACE
 _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
 _SHORTEST_MASKED = 6
+_SHAPE = re.compile(r"(User|Organization|Element) [^,]+")
 
 
 class Budget(Protocol):
@@ -90,6 +92,17 @@ class Sender:
             exchange.elements_request_id = (response.headers.get("elements-request-id") or "")[:64]
             return response
         raise AssertionError("the loop returns or raises")
+
+    def preview(
+        self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange, *, sealed: bool = False
+    ) -> dict[str, Any]:
+        """What ``send`` would send, its secrets masked: method, path and query below the base URL, fields."""
+        origin, injection = self._origin(target.environment), self._injection(target)
+        head = _head(request, origin, injection, conditions, exchange, sealed).decode("latin-1")
+        head = mask_text(head.replace(injection.authorization, _SHAPE.sub(r"\1 ***", injection.authorization)), injection.secrets)
+        lines = head.split("\r\n")[2:-2]  # behind the request line and Host
+        fields = [list(line.partition(": ")[::2]) for line in lines]
+        return {"method": request.method, "target": request.target, "fields": fields}
 
     def masked(self, response: Response, target: Target) -> Response:
         """A sealed ``response`` with echoed secrets in its body masked."""

@@ -228,7 +228,7 @@ class Operations(RuleBasedStateMachine):
         shelf = set(self.store._shelf)
         indexed = {k for owner in self.store._index.roots for k in self.store._index.find(owner, EVERYTHING)}
         assert shelf == indexed == self.store._known
-        assert set(self.store._index.owners) == {k.owner for k in shelf}
+        assert set(self.store._index.roots) == {k.owner for k in shelf}
 
 
 Operations.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
