@@ -27,28 +27,27 @@ from gateway.accepting import Accepting, beside
 from gateway.background import Following
 from gateway.cache import Cache
 from gateway.cache.memory import MemoryStore
-from gateway.cache.policy import CachePolicy, Rule
 from gateway.callers import Callers
 from gateway.callers.certificates import Certificates
 from gateway.callers.store import Keys
 from gateway.config import ConfigError, Problem, supervision, tracing_headers, without_effect
 from gateway.database.engine import open_database, upgrade
 from gateway.exchange import Environment
+from gateway.explaining import Explainer
 from gateway.hardening import keep_memory_private
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.store import Instances
 from gateway.instances.vault import Vault
 from gateway.limits import Limits
-from gateway.limits.quota import parse_quota
-from gateway.limits.store import Policy
 from gateway.operations import Operations, verify_vault
 from gateway.pipeline import Pipeline
+from gateway.policies import cache_policy, client_settings, limit_policy, listen_settings
+from gateway.revalidation import Revalidations
 from gateway.server.admin import AdminParts, make_app
 from gateway.server.cors import Cors
 from gateway.server.data import DataListener
 from gateway.server.health import Health
-from gateway.server.listen_settings import ListenSettings
 from gateway.server.systemd import Supervisor, inherited
 from gateway.settings import Config
 from gateway.telemetry import Telemetry
@@ -59,7 +58,6 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent
 from gateway.telemetry.tracing import Tracing
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings
 from gateway.upstream.sender import Sender
 
 log = structlog.get_logger("gateway")
@@ -174,22 +172,28 @@ async def running(
         telemetry = _telemetry(config, stack)
         entries = MemoryStore(config.cache.max_bytes, time.time)
         telemetry.metrics.watch_cache(lambda: entries.bytes, lambda: entries.entries)
-        cache = Cache(memoize(lambda key: _cache_policy(config, key)), entries, time.time, config.cache.max_object_bytes)
-        client = await stack.enter_async_context(Client(_client_settings(config)))
-        limits = Limits(memoize(lambda key: _limit_policy(config, key)), time.monotonic, time.time)
+        policy = memoize(lambda key: cache_policy(config, key))
+        cache = Cache(policy, entries, time.time, config.cache.max_object_bytes, instances.numbered)
+        client = await stack.enter_async_context(Client(client_settings(config)))
+        limits = Limits(memoize(lambda key: limit_policy(config, key)), time.monotonic, time.time)
         telemetry.metrics.watch_budgets(limits.shares)
         callers = Callers(caller_keys, time.time, Certificates(config.callers.certificates))
+        revalidations = Revalidations(telemetry.record, time.monotonic, time.time)
+        stack.push_async_callback(revalidations.close)
+        sender = Sender(client, limits, time.monotonic)
         pipeline = Pipeline(
             callers,
             Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs),
             cache,
-            Sender(client, limits, time.monotonic),
+            sender,
             Sealer(instances),
+            revalidations,
+            Explainer(cache, limits, sender),
         )
         following = Following(database, instances, caller_keys, telemetry.metrics)
         health.checks.append(following.degraded)
         await stack.enter_async_context(following.running())
-        listening = _listen_settings(config)
+        listening = listen_settings(config)
         cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
         listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
         operations = Operations(database, vault, config)
@@ -231,40 +235,3 @@ def _tracing(config: Config, environments: Mapping[str, Environment], stack: Asy
     )
     stack.push_async_callback(asyncio.to_thread, delivery.close)
     return Tracing(section.sample_ratio, delivery.take, time.monotonic)
-
-
-def _cache_policy(config: Config, key: str) -> CachePolicy:
-    section = config.element(key).cache
-    return CachePolicy(section.enabled, section.ttl, tuple(Rule(rule.path, rule.enabled, rule.ttl) for rule in section.rules))
-
-
-def _limit_policy(config: Config, key: str) -> Policy:
-    section = config.element(key)
-    return Policy(tuple(parse_quota(text) for text in section.limits), section.scope, section.timezone)
-
-
-def _client_settings(config: Config) -> ClientSettings:
-    ca_file = config.upstream.ca_file
-    return ClientSettings(
-        connect_timeout=config.upstream.connect_timeout,
-        response_timeout=config.upstream.response_timeout,
-        body_timeout=config.upstream.body_timeout,
-        keep_alive=config.upstream.keep_alive,
-        max_connections=config.upstream.max_connections,
-        ca_file=str(config.folder / ca_file) if ca_file else None,
-    )
-
-
-def _listen_settings(config: Config) -> ListenSettings:
-    listen = config.listen
-    return ListenSettings(
-        header_timeout=listen.header_timeout,
-        body_timeout=listen.body_timeout,
-        keep_alive_timeout=listen.keep_alive_timeout,
-        write_timeout=listen.write_timeout,
-        max_connections=listen.max_connections,
-        max_line_bytes=listen.max_line_bytes,
-        max_head_bytes=listen.max_head_bytes,
-        max_fields=listen.max_fields,
-        max_body_bytes=listen.max_body_bytes,
-    )

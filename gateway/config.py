@@ -106,9 +106,6 @@ def without_effect(config: Config) -> list[str]:
     for key, element in config.elements.items():
         said = element.model_fields_set  # a preset may know more than this version acts upon
         lines += [f"elements.{key}.{name}" for name in IDLE if name in said and getattr(element, name) not in (None, 0.0)]
-        rules = [("", element.cache), *((f"rules.{n}.", rule) for n, rule in enumerate(element.cache.rules))]
-        for where, rule in rules:
-            lines += [f"elements.{key}.cache.{where}{name}" for name in ("stale_while_revalidate", "stale_if_error") if getattr(rule, name)]
     return lines
 
 

@@ -7,7 +7,7 @@ their decision and its reason into it, only telemetry reads it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -97,6 +97,8 @@ class Stream(Protocol):
         """Stop reading and free what is held; harmless after the end."""
 
 
+Interim = Callable[[int, Headers], None]
+
 Body = bytes | Stream
 """A body that is wholly here, or one that streams. ``b""`` is no body."""
 
@@ -107,7 +109,7 @@ class Request:
 
     ``target`` is what stood behind ``/elements/api-v2``: path and query, byte for byte (``/hubs/crm/contacts?pageSize=5``).
     ``prefix`` holds (environment, customer, element) where the path named them (contract 2.2), ``certificate`` is the one that the
-    caller's connection showed.
+    caller's connection showed. ``interim`` takes interim answers (status and fields), where the caller can be told of them.
     """
 
     method: str
@@ -116,6 +118,7 @@ class Request:
     body: Body = field(default=b"", repr=False)
     prefix: tuple[str | None, str | None, str | None] = field(default=(None, None, None), repr=False)
     certificate: Certificate | None = field(default=None, repr=False)
+    interim: Interim | None = field(default=None, repr=False)
 
     @property
     def path(self) -> str:
@@ -232,6 +235,8 @@ class Exchange:
     elements_request_id: str = ""
     provider_message: str = ""
     """What the provider said of an error, masked."""
+    background: bool = False
+    """Nobody waits for this call: a stale answer was given, and is asked for again."""
 
     def __init__(self, request_id: str, method: str, path: str, started: float, time: float = 0.0, traceparent: str = "") -> None:
         """``started`` is on the monotonic clock; ``time`` is when that was by the wall clock, for people."""

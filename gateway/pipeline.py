@@ -9,25 +9,40 @@ hit costs nothing, a revalidation one.
 
 from __future__ import annotations
 
-from gateway.cache import Cache, Fresh
+from functools import partial
+
+from gateway.cache import Cache, Found, Fresh
 from gateway.callers import Callers
-from gateway.exchange import Exchange, Request, Response
+from gateway.exchange import Exchange, Request, Response, Target
+from gateway.explaining import FIELD, Explainer, explained, wants_explanation
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.sealing import must_seal
 from gateway.paths import shape
+from gateway.revalidation import Revalidations, unconditional
 from gateway.upstream.sender import Sender
 
 
 class Pipeline:
     """Everything that happens between reading a request and writing its answer."""
 
-    def __init__(self, callers: Callers, resolver: Resolver, cache: Cache, upstream: Sender, sealer: Sealer) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        resolver: Resolver,
+        cache: Cache,
+        upstream: Sender,
+        sealer: Sealer,
+        revalidations: Revalidations,
+        explainer: Explainer,
+    ) -> None:
         self.callers = callers
         self.resolver = resolver
         self.cache = cache
         self.upstream = upstream
         self.sealer = sealer
+        self.revalidations = revalidations
+        self.explainer = explainer
 
     async def handle(self, request: Request, exchange: Exchange) -> Response:
         """The answer to ``request``; raises ``GatewayError`` where the walk ends early. ``exchange`` is filled on the way."""
@@ -36,18 +51,28 @@ class Pipeline:
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)
         exchange.resource = shape(target.resource)
+        if FIELD in request.headers and wants_explanation(request.headers):
+            return explained(await self.explainer.explain(request, target, exchange), exchange)
         exchange.phase = "cache"
         found = await self.cache.look_up(request, target, exchange)
-        if isinstance(found, Fresh):
-            return found.response
+        if not isinstance(found, Fresh):
+            return await self._forward(request, target, found, exchange)
+        if found.refresh is not None:
+            again = partial(self._forward, unconditional(request), target, found.refresh)
+            if not self.revalidations.start(again, exchange):
+                self.cache.abandon(found.refresh)
+        return found.response
+
+    async def _forward(self, request: Request, target: Target, found: Found, exchange: Exchange) -> Response:
         exchange.phase = "limits"
         sealed = must_seal(request.path)
         try:
             response = await self.upstream.send(request, target, found.conditions, exchange, sealed=sealed)
             if sealed:
                 response = self.upstream.masked(await self.sealer.seal(response, target.environment.name), target)
-        except BaseException:
-            if exchange.upstream_calls:
-                await self.cache.unanswered(request, target, exchange)
-            raise
+        except BaseException as error:
+            stale = await self.cache.failed(request, target, found, error, exchange)
+            if stale is None:
+                raise
+            return stale
         return await self.cache.settle(request, target, found, response, exchange)

@@ -193,6 +193,7 @@ class CacheRule(_Section):
     ttl: Duration | None = None
     stale_while_revalidate: Duration | None = None
     stale_if_error: Duration | None = None
+    negative_ttl: Duration | None = None
 
 
 class ElementCache(_Section):
@@ -200,8 +201,9 @@ class ElementCache(_Section):
 
     enabled: bool = Field(default=True, description="Whether GETs are cached at all")
     ttl: Duration = Field(default=0.0, description="Freshness where the answer states none; `0s`: only what the answer itself allows")
-    stale_while_revalidate: Duration = Field(default=0.0, description="Not in effect in this version")
-    stale_if_error: Duration = Field(default=0.0, description="Not in effect in this version")
+    stale_while_revalidate: Duration = Field(default=0.0, description="How long after that an answer is given while it is asked for anew")
+    stale_if_error: Duration = Field(default=0.0, description="How long after that an answer is given where the upstream fails")
+    negative_ttl: Duration = Field(default=0.0, description="As `ttl`, for 404, 405, 410, 414 and 501; `0s`: these are not kept")
     rules: tuple[CacheRule, ...] = Field(default=(), description="By path, first match wins")
 
 

@@ -18,12 +18,14 @@ from gateway.callers import Callers
 from gateway.callers.keys import CallerKey, digest, mint
 from gateway.errors import Forbidden, GatewayError, NoInstance, RateLimited, Unauthenticated, UpstreamTimeout
 from gateway.exchange import Environment, Exchange, Headers, Instance, Pair, Request, Response
+from gateway.explaining import Explainer
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.limits import Limits
 from gateway.limits.quota import parse_quota
 from gateway.limits.store import Policy
 from gateway.pipeline import Pipeline
+from gateway.revalidation import Revalidations
 from gateway.secret import Secret
 from gateway.upstream.client import Client
 from gateway.upstream.pool import ClientSettings
@@ -110,12 +112,16 @@ async def house(*answers: bytes, limit: int = 100) -> AsyncIterator[House]:
     try:
         async with Client(ClientSettings(response_timeout=0.3)) as client:
             limits = Limits(lambda _: Policy((parse_quota(f"{limit}/h"),)), time.monotonic, time.time)
+            cache = Cache(lambda _: CachePolicy(), MemoryStore(1 << 20, time.time), time.time, 1 << 16)
+            sender = Sender(client, limits, time.monotonic)
             pipeline = Pipeline(
                 Callers(tables, time.time),
                 Resolver({"dev": dev}, None, tables),
-                Cache(lambda _: CachePolicy(), MemoryStore(1 << 20, time.time), time.time, 1 << 16),
-                Sender(client, limits, time.monotonic),
+                cache,
+                sender,
                 Sealer(tables),
+                Revalidations(lambda _: None, time.monotonic, time.time),
+                Explainer(cache, limits, sender),
             )
             yield House(pipeline, tables, queue, heads)
     finally:

@@ -1,127 +1,212 @@
 """Have we answered this before? The cache between callers and Cloud Elements (RFC 9111, contract 2.3, 2.4).
 
-One object, two steps of the corridor: ``look_up`` before a call would leave, ``settle`` when its answer comes; ``unanswered`` where none
-comes. Rules are in the files beside this one, entries in a store. Nothing stale is served yet, except after the origin confirmed it.
+One object, two steps of the corridor: ``look_up`` before a call would leave, ``settle`` when its answer comes; ``failed`` where none
+comes. Rules are in the files beside this one, entries in a store.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from gateway.cache.coalesce import Flight, FlightKey, Flights, Landed
 from gateway.cache.conditional import answer
-from gateway.cache.entry import Entry, draft, renewed, selected, with_variant, without_variant
+from gateway.cache.entry import Entry, fits, renewed
+from gateway.cache.explain import explain
 from gateway.cache.filling import Filling
 from gateway.cache.found import Bypass, Found, Fresh, Miss, Plan, Stale
-from gateway.cache.freshness import ANYTHING, Wishes, wishes
-from gateway.cache.invalidation import EVERYTHING, Touched, is_write, may_have_happened, segments, touched
-from gateway.cache.key import Key, Owner, key_of, owner_of, path_of
-from gateway.cache.policy import CachePolicy, Rule, never_stored, plain, refusal
+from gateway.cache.freshness import ANYTHING, Wishes
+from gateway.cache.invalidation import EVERYTHING, Touched, is_write, segments
+from gateway.cache.looking import Look, Looking, refused, wanted_by
+from gateway.cache.policy import CachePolicy, Lifetimes, Rule
 from gateway.cache.store import CacheStore
-from gateway.errors import UpstreamTimeout
-from gateway.exchange import Exchange, Request, Response, Target
+from gateway.cache.writing import Numbered, Writing
+from gateway.errors import GatewayError, Overloaded, RateLimited, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.exchange import Exchange, Pair, Request, Response, Target
 
-__all__ = ["Bypass", "Cache", "CachePolicy", "CacheStore", "Found", "Fresh", "Miss", "Rule", "Stale"]
+__all__ = ["Bypass", "Cache", "CachePolicy", "CacheStore", "Found", "Fresh", "Lifetimes", "Miss", "Rule", "Stale"]
 
-_REMEMBERED = 1024  # invalidations that answers still on their way are compared with
 _GONE = frozenset({404, 410})
+_ERRORS = frozenset({500, 502, 503, 504})  # RFC 5861 §4
+_RESCUED = (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, RateLimited, Overloaded)
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
+_RANGES = frozenset({"range", "if-range"})
+
+
+async def _nobody(_: str, __: int) -> tuple[str, ...]:
+    return ()
 
 
 class Cache:
     """The room's one object.
 
     ``policy`` gives an element's policy by its key (``platform`` for platform calls), ``clock`` wall time in seconds;
-    ``max_object_bytes`` is the largest body kept.
+    ``max_object_bytes`` is the largest body kept; ``numbered`` tells which handles an environment has for an instance's number at Cloud
+    Elements, whose answers go when that instance is changed there through us.
     """
 
-    def __init__(self, policy: Callable[[str], CachePolicy], store: CacheStore, clock: Callable[[], float], max_object_bytes: int) -> None:
-        self._policy = policy
+    def __init__(
+        self,
+        policy: Callable[[str], CachePolicy],
+        store: CacheStore,
+        clock: Callable[[], float],
+        max_object_bytes: int,
+        numbered: Numbered = _nobody,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._max_object_bytes = max_object_bytes
-        self._seen = 0
-        self._forgotten = 0  # up to this invalidation, what was touched is no longer known
-        self._recent: deque[tuple[int, Owner, Touched]] = deque(maxlen=_REMEMBERED)
+        self._looking = Looking(policy, store, clock)
+        self._writing = Writing(self._looking, store, clock, max_object_bytes, numbered)
+        self._invalidations = self._writing.invalidations
+        self._flights = Flights(clock)
 
     async def look_up(self, request: Request, target: Target, exchange: Exchange) -> Found:
-        """Whether a stored answer will do. Raises ``UpstreamTimeout`` where the caller wants none but a stored one and there is none
-        (RFC 9111 §5.2.1.7 asks for 504)."""
-        wanted = wishes(request.headers) if "cache-control" in request.headers or "pragma" in request.headers else ANYTHING
+        """Whether a stored answer will do, or one that another call is about to bring. Raises ``UpstreamTimeout`` where the caller wants
+        none but a stored one and there is none (RFC 9111 §5.2.1.7 asks for 504)."""
+        wanted = wanted_by(request)
         if request.method != "GET":
             return self._past(request.method, "gateway; fwd=method", wanted if request.method == "HEAD" else ANYTHING, exchange)
-        enabled, ttl = self._policy(target.element).decide(plain(target.resource))
-        reason = self._refused(request, target, wanted, enabled=enabled)
+        decision = self._looking.decide(target)
+        reason = refused(request, target, wanted, decision)
         if reason:
             return self._past(reason, f"gateway; fwd=bypass; detail={reason}", wanted, exchange)
-        key = key_of(request, target)
-        now = self._clock()
-        entries = await self._store.find(key)
-        plan = Plan(key, ttl, now, self._seen)
-        if not entries:
-            return self._missed(Miss("uri-miss", plan), wanted, exchange)
-        entry = selected(entries, request.headers)
-        if entry is None:
-            return self._missed(Miss("vary-miss", plan), wanted, exchange)
-        age = entry.age(now)
-        if age >= entry.lifetime or not wanted.allow(age, entry.lifetime):
-            why = "stale" if age >= entry.lifetime else "request"
-            return self._missed(Stale(entry, why, plan) if entry.has_validator else Miss(why, plan), wanted, exchange)
-        exchange.cache, exchange.cache_status = "hit", f"gateway; hit; ttl={int(entry.lifetime - age)}"
-        exchange.note("cache", "hit", "fresh")
-        return Fresh(answer(entry, request.headers, now))
+        look = await self._looking.look(request, target, wanted, decision)
+        if look.entry is not None and look.reason in ("hit", "stale-while-revalidate"):
+            return self._given(look, look.entry, request, exchange)
+        if not _RANGES.isdisjoint(request.headers.index):
+            # What a part of an answer says of the whole is not worth keeping (RFC 9111 §3.3 allows not to).
+            return self._past("range", "gateway; fwd=bypass; detail=range", wanted, exchange)
+        exchange.cache, exchange.cache_status = "miss", f"gateway; fwd={look.reason}"
+        self._insist(wanted, exchange)
+        return await self._missing(look, request, wanted, exchange)
+
+    async def explain(self, request: Request, target: Target) -> tuple[dict[str, Any], tuple[Pair, ...] | None]:
+        """What ``look_up`` would come to, for people, and the conditions that would go up; see ``explain.py``."""
+        return await explain(self._looking, request, target)
 
     async def settle(self, request: Request, target: Target, found: Found, response: Response, exchange: Exchange) -> Response:
-        """What the caller gets for the upstream's ``response``: itself, being stored as it is read, or the entry that a 304 confirmed.
-        After a write, what it touches is dropped."""
+        """What the caller gets for the upstream's ``response``: itself, being stored as it is read, the entry that a 304 confirmed, or a
+        stale one where the upstream failed. After a write, what it touches is dropped."""
         if request.method != "GET":
-            if is_write(request.method) and may_have_happened(response.status):
-                await self._invalidate(request, target, exchange)
+            await self._writing.answered(request, target, response, exchange)
+        if not isinstance(found, (Stale, Miss)):
             return response
-        if isinstance(found, Stale) and response.status == 304:
-            return await self._confirmed(request, found, response, exchange)
-        if isinstance(found, (Stale, Miss)):
+        try:
+            if isinstance(found, Stale) and response.status == 304 and found.conditions:
+                return await self._confirmed(request, found, response, exchange)
+            if response.status in _ERRORS and (stale := self._stale(found, request, f"{response.status}", exchange)):
+                await _close(response)
+                self._lost(found, failed=True)
+                return stale
             return await self._received(request, target, found, response, exchange)
-        return response
+        except BaseException:
+            self._lost(found, failed=True)
+            raise
 
-    async def unanswered(self, request: Request, target: Target, exchange: Exchange) -> None:
-        """The call left and no answer came (an error, or the caller went): a write may have happened, so what it touches is dropped."""
-        if is_write(request.method):
-            await self._invalidate(request, target, exchange)
+    async def failed(self, request: Request, target: Target, found: Found, error: BaseException, exchange: Exchange) -> Response | None:
+        """No answer came: an error, or the caller left. A stale answer where policy allows it; those who wait for this call go on. A write
+        may have happened if it left, so what it touches is dropped."""
+        self._lost(found, failed=isinstance(error, GatewayError))
+        if exchange.upstream_calls and is_write(request.method):
+            await self._writing.invalidate(request, target, None, exchange)
+        return self._stale(found, request, error.slug, exchange) if isinstance(error, _RESCUED) else None
 
     async def purge(
         self, environment: str | None = None, customer: str | None = None, element: str | None = None, path: str | None = None
     ) -> int:
         """Remove the entries that fit all that is given; ``path`` (without hub) stands for itself and all below. How many went."""
-        self._seen += 1
-        self._forgotten = self._seen
+        self._invalidations.add_everything()
         below = EVERYTHING if path is None else Touched(frozenset(), frozenset({segments(path)}))
         return await self._store.purge(environment, customer, element, below)
 
     async def drop_instance(self, environment: str, handle: str) -> int:
         """Remove all of one instance: its mapping, token or configuration changed. How many entries went."""
-        return await self._drop((environment, handle), EVERYTHING)
+        return await self._writing.drop((environment, handle), EVERYTHING)
 
-    def _refused(self, request: Request, target: Target, wanted: Wishes, *, enabled: bool) -> str | None:
-        if wanted.no_store:
-            return "no-store"
-        if not enabled:
-            return "policy"
-        if never_stored(request.path, target.instance is None):
-            return "never-stored"
-        return refusal(request)
+    def _given(self, look: Look, entry: Entry, request: Request, exchange: Exchange) -> Fresh:
+        """A stored answer for the caller, fresh or within its stale-while-revalidate window."""
+        response = answer(entry, request.headers, look.now)
+        ttl = int(entry.lifetime - entry.age(look.now))
+        if look.reason == "hit":
+            exchange.cache, exchange.cache_status = "hit", f"gateway; hit; ttl={ttl}"
+            exchange.note("cache", "hit", "fresh")
+            return Fresh(response)
+        exchange.cache, exchange.cache_status = "stale", f"gateway; hit; ttl={ttl}; detail=stale-while-revalidate"
+        exchange.note("cache", "stale", "stale-while-revalidate")
+        key = self._flights.key(look.key, request.headers, look.entries)
+        if self._flying(look, key) is not None:
+            return Fresh(response)  # it is being asked for already
+        self._flights.forget(key)
+        return Fresh(response, Stale(entry, "stale", self._plan(look, self._flights.lead(key, self._invalidations.count))))
+
+    async def _missing(self, look: Look, request: Request, wanted: Wishes, exchange: Exchange) -> Found:
+        """Nothing stored will do. Another call may be about to bring it; otherwise this one leaves, and others may wait for it."""
+        flight: Flight | None = None
+        own_word = wanted.no_cache or wanted.max_age <= 0  # this caller wants the origin's, given after it asked
+        if not own_word and look.reason != "request" and _CONDITIONS.isdisjoint(request.headers.index):
+            key = self._flights.key(look.key, request.headers, look.entries)
+            flying = self._flying(look, key)
+            if flying is None:
+                flight = self._flights.lead(key, self._invalidations.count)
+            else:
+                exchange.note("cache", "waiting", "a call for the same is on its way")
+                landed = await flying.wait()
+                look = look._replace(now=self._clock())
+                if isinstance(landed, Landed):
+                    shared = self._shared(landed, flying, look, request, wanted, exchange)
+                    if shared is not None:
+                        return shared
+                elif landed:
+                    flight = flying
+                    flight.seen = self._invalidations.count
+        exchange.note("cache", "miss", look.reason)
+        plan = self._plan(look, flight)
+        return Stale(look.entry, look.reason, plan) if look.entry else Miss(look.reason, plan)
+
+    def _shared(self, landed: Landed, flying: Flight, look: Look, request: Request, wanted: Wishes, exchange: Exchange) -> Fresh | None:
+        """The answer that another call brought, if this request may have it."""
+        entry, filling = landed.entry, landed.filling
+        age = entry.age(look.now)
+        if not fits(entry, request.headers) or age >= entry.lifetime or not wanted.allow(age, entry.lifetime):
+            return None
+        if self._invalidations.overtook(flying.seen, look.key) or (filling is not None and not filling.joinable):
+            return None
+        response = answer(entry, request.headers, look.now)
+        if filling is not None:
+            response = replace(response, body=filling.reader())
+        exchange.cache, exchange.cache_status = "hit", f"gateway; fwd={look.reason}; collapsed"
+        exchange.note("cache", "hit", "collapsed")
+        return Fresh(response)
+
+    def _flying(self, look: Look, key: FlightKey) -> Flight | None:
+        """A call on its way whose answer this request may have; not one that a write overtook."""
+        flight = self._flights.find(key)
+        return None if flight is None or self._invalidations.overtook(flight.seen, look.key) else flight
+
+    def _plan(self, look: Look, flight: Flight | None) -> Plan:
+        return Plan(look.key, look.decision.lifetimes, look.now, self._invalidations.count, flight)
+
+    def _stale(self, found: Found, request: Request, why: str, exchange: Exchange) -> Response | None:
+        """The stale entry, where it may stand in for the answer that could not be had (RFC 5861 §4)."""
+        if not isinstance(found, Stale) or found.reason != "stale":
+            return None
+        entry, now = found.entry, self._clock()
+        age = entry.age(now)
+        if age >= entry.lifetime + entry.if_error or not wanted_by(request).allow_stale(age):
+            return None
+        if self._invalidations.overtook(found.plan.seen, found.plan.key):
+            return None
+        exchange.cache, exchange.cache_status = "stale", f"gateway; fwd=stale; detail={why}"
+        exchange.note("cache", "stale", f"stale-if-error: {why}")
+        return answer(entry, request.headers, now)
 
     def _past(self, reason: str, status: str, wanted: Wishes, exchange: Exchange) -> Found:
         exchange.cache, exchange.cache_status = "bypass", status
         exchange.note("cache", "bypass", reason)
         self._insist(wanted, exchange)
         return Bypass(reason)
-
-    def _missed(self, found: Stale | Miss, wanted: Wishes, exchange: Exchange) -> Found:
-        exchange.cache, exchange.cache_status = "miss", f"gateway; fwd={found.reason}"
-        exchange.note("cache", "miss", found.reason)
-        self._insist(wanted, exchange)
-        return found
 
     def _insist(self, wanted: Wishes, exchange: Exchange) -> None:
         if wanted.only_if_cached:
@@ -131,15 +216,15 @@ class Cache:
 
     async def _confirmed(self, request: Request, found: Stale, response: Response, exchange: Exchange) -> Response:
         """RFC 9111 §4.3.3: a 304 to our own conditions."""
-        if not isinstance(response.body, bytes):
-            await response.body.aclose()
+        await _close(response)
         now = self._clock()
         plan = found.plan
-        entry = renewed(found.entry, response.headers, plan.asked, now, plan.ttl)
+        entry = renewed(found.entry, response.headers, plan.asked, now, plan.lifetimes)
         if entry is None:
-            await self._discard(plan.key, found.entry)
-        elif not self._overtaken(plan):
-            await self._keep(plan.key, entry)
+            await self._writing.discard(plan.key, found.entry)
+        else:
+            await self._writing.keep(plan.key, entry, plan.seen)
+        self._share(plan, entry, None, now)
         exchange.cache = "revalidated"
         exchange.cache_status = f"gateway; fwd={found.reason}; fwd-status=304"
         if entry is None:
@@ -152,73 +237,62 @@ class Cache:
     async def _received(self, request: Request, target: Target, found: Stale | Miss, response: Response, exchange: Exchange) -> Response:
         """A full answer: store it if it may be; what it contradicts is not kept either."""
         plan = found.plan
-        entry = self._drafted(request, target, plan, response)
+        entry = self._writing.draft(request, target, plan.lifetimes, plan.asked, response)
+        contradicted = not isinstance(entry, str) or response.status == 200 or response.status in _GONE
+        if isinstance(found, Stale) and contradicted:
+            await self._writing.discard(plan.key, found.entry)
         if isinstance(entry, str):
             exchange.note("cache", "not stored", entry)
-            if response.status == 200 or response.status in _GONE:
-                await self._outdated(request, found)
+            if response.status in _ERRORS:
+                self._lost(found, failed=True)
+            else:
+                self._share(plan, None, None, plan.asked)
             return response
-        await self._outdated(request, found)
-        body = response.body
-        if isinstance(body, bytes):
-            if not await self._fill(plan, entry, body):
-                exchange.note("cache", "not stored", "store")
-                return response
+        filling: Filling | None = None
+        if isinstance(response.body, bytes):
+            entry = replace(entry, body=response.body)
+            stored = await self._writing.keep(plan.key, entry, plan.seen)
         else:
-
-            async def store(whole: bytes) -> None:
-                await self._fill(plan, entry, whole)
-
-            response = replace(response, body=Filling(body, self._max_object_bytes, store))
-        exchange.cache_status += "; stored"
-        exchange.note("cache", "stored", f"fresh for {max(0, int(entry.lifetime - entry.initial_age))} s")
+            stored, filling = True, self._filling(plan, entry, response)
+            response = replace(response, body=filling.reader())
+        self._share(plan, entry, filling, self._clock())
+        if stored:
+            exchange.cache_status += "; stored"
+            exchange.note("cache", "stored", f"fresh for {max(0, int(entry.lifetime - entry.initial_age))} s")
+        else:
+            exchange.note("cache", "not stored", "store")
         return response
 
-    def _drafted(self, request: Request, target: Target, plan: Plan, response: Response) -> Entry | str:
-        if response.status != 200:
-            return "status"
-        size = len(response.body) if isinstance(response.body, bytes) else response.body.length or 0
-        if size > self._max_object_bytes:
-            return "too-large"
-        instance = target.instance
-        return draft(
-            response.headers, request.headers, plan.asked, self._clock(), plan.ttl, instance.customer if instance else "", target.element
-        )
+    def _filling(self, plan: Plan, entry: Entry, response: Response) -> Filling:
+        async def store(whole: bytes) -> None:
+            await self._writing.keep(plan.key, replace(entry, body=whole), plan.seen)
 
-    async def _fill(self, plan: Plan, entry: Entry, body: bytes) -> bool:
-        return not self._overtaken(plan) and await self._keep(plan.key, replace(entry, body=body))
+        def ended() -> None:
+            if plan.flight is not None:
+                self._flights.end(plan.flight)
 
-    async def _keep(self, key: Key, entry: Entry) -> bool:
-        return await self._store.keep(key, with_variant(await self._store.find(key), entry))
+        if isinstance(response.body, bytes):
+            raise TypeError("a body that is wholly here needs no filling")
+        return Filling(response.body, self._max_object_bytes, store, ended)
 
-    async def _outdated(self, request: Request, found: Stale | Miss) -> None:
-        """Forget the entry that was passed over, now that the origin says something else."""
-        if isinstance(found, Stale):
-            await self._discard(found.plan.key, found.entry)
-        elif found.reason not in ("uri-miss", "vary-miss"):
-            entry = selected(await self._store.find(found.plan.key), request.headers)
-            if entry:
-                await self._discard(found.plan.key, entry)
+    def _share(self, plan: Plan, entry: Entry | None, filling: Filling | None, now: float) -> None:
+        """Let those who wait have the answer, or go: one that is stale as it comes cannot be shared."""
+        if plan.flight is None:
+            return
+        if entry is None or not entry.is_fresh(now):
+            plan.flight.release()
+            return
+        plan.flight.land(Landed(entry, filling))
 
-    async def _discard(self, key: Key, entry: Entry) -> None:
-        await self._store.keep(key, without_variant(await self._store.find(key), entry))
+    def abandon(self, found: Found) -> None:
+        """The call that was planned will not be made: another may."""
+        self._lost(found, failed=False)
 
-    async def _invalidate(self, request: Request, target: Target, exchange: Exchange) -> None:
-        what = touched(request.method, path_of(request, target), element_call=target.instance is not None)
-        exchange.note("cache", "invalidated", f"{await self._drop(owner_of(target), what)} entries")
+    def _lost(self, found: Found, *, failed: bool) -> None:
+        if isinstance(found, (Stale, Miss)) and found.plan.flight is not None:
+            found.plan.flight.hand_over(failed=failed)
 
-    async def _drop(self, owner: Owner, what: Touched) -> int:
-        self._seen += 1
-        if len(self._recent) == _REMEMBERED:
-            self._forgotten = max(self._forgotten, self._recent[0][0])
-        self._recent.append((self._seen, owner, what))
-        return await self._store.drop(owner, what)
 
-    def _overtaken(self, plan: Plan) -> bool:
-        """Whether what the call asked for was invalidated while it was on its way: its answer may be the old one."""
-        if plan.seen == self._seen:
-            return False
-        if plan.seen < self._forgotten:
-            return True
-        path = segments(plan.key.path)
-        return any(number > plan.seen and owner == plan.key.owner and what.covers(path) for number, owner, what in reversed(self._recent))
+async def _close(response: Response) -> None:
+    if not isinstance(response.body, bytes):
+        await response.body.aclose()

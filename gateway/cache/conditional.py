@@ -1,5 +1,5 @@
 """Conditional requests: what we ask the origin about a stale entry, and what a caller's condition means for a stored one (RFC 9110 §13,
-RFC 9111 §4.3)."""
+RFC 9111 §4.3); what a caller gets from an entry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 from gateway.cache.entry import Entry, age_field
 from gateway.cache.freshness import http_date
+from gateway.cache.ranges import if_range_holds, single_range
 from gateway.exchange import Headers, Pair, Response
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
@@ -25,11 +26,26 @@ def conditions(entry: Entry) -> tuple[Pair, ...]:
 
 
 def answer(entry: Entry, wanted: Headers, now: float) -> Response:
-    """What a caller gets from ``entry``: the stored 200, or a 304 where it has that already (RFC 9111 §4.3.2). The body is not copied."""
+    """What a caller gets from ``entry``: the stored answer, the part of it that ``Range`` asks for, or a 304 where the caller has it
+    already (RFC 9111 §4.3.2; RFC 9110 §13.2.2: conditions go before ranges). The body is not copied, except a part of it."""
     age = age_field(entry.age(now))
-    if not_modified(entry, wanted, now):
-        return Response(304, Headers((*(pair for pair in entry.fields if pair[0].lower() in _TELLING), age)))
-    return Response(200, Headers((*entry.fields, age)), entry.body)
+    if entry.status == 200:
+        if ("if-none-match" in wanted or "if-modified-since" in wanted) and not_modified(entry, wanted, now):
+            return Response(304, Headers((*(pair for pair in entry.fields if pair[0].lower() in _TELLING), age)))
+        if "range" in wanted and if_range_holds(entry, wanted, now):
+            return _part(entry, wanted, age)
+    return Response(entry.status, Headers((*entry.fields, age)), entry.body, entry.reason)
+
+
+def _part(entry: Entry, wanted: Headers, age: Pair) -> Response:
+    whole = len(entry.body)
+    part = single_range(wanted.get("range"), whole)
+    if part is None:
+        return Response(200, Headers((*entry.fields, age)), entry.body, entry.reason)
+    if part.start >= part.stop:
+        return Response(416, Headers([("Content-Range", f"bytes */{whole}"), age]))
+    place = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{whole}")
+    return Response(206, Headers((*entry.fields, place, age)), entry.body[part])
 
 
 def not_modified(entry: Entry, wanted: Headers, now: float) -> bool:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.cache.coalesce import Flight
 from gateway.cache.conditional import conditions
 from gateway.cache.entry import Entry
 from gateway.cache.key import Key
+from gateway.cache.policy import Lifetimes
 from gateway.exchange import Pair, Response
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What ``settle`` needs in order to store an answer: the key, the configured lifetime in seconds, the wall time of the look, and how
-    many invalidations there had been by then (an answer that one of them overtook is not stored)."""
+    """What ``settle`` needs in order to store an answer: the key, the configured lifetimes, the wall time of the look, how many
+    invalidations there had been by then (an answer that one of them overtook is not stored), and the flight that this call leads."""
 
     key: Key
-    ttl: float
+    lifetimes: Lifetimes
     asked: float
     seen: int
+    flight: Flight | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """The answer, from the store: nothing needs to be sent."""
+    """The answer, from the store: nothing needs to be sent for it. ``refresh``: it is stale, and to be asked for anew in the background."""
 
     response: Response
+    refresh: Stale | None = None
 
     @property
     def conditions(self) -> tuple[Pair, ...] | None:
@@ -34,7 +38,8 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """An entry that the origin must confirm: send ``conditions`` instead of the caller's own conditional fields."""
+    """An entry that may not be used as it is: the origin is asked, with ``conditions`` instead of the caller's own conditional fields
+    where the entry has a validator. ``reason`` is RFC 9211's ``fwd``: stale, or request (the caller wants it so)."""
 
     entry: Entry
     reason: str
@@ -42,7 +47,7 @@ class Stale:
 
     @property
     def conditions(self) -> tuple[Pair, ...] | None:
-        return conditions(self.entry)
+        return conditions(self.entry) or None
 
 
 @dataclass(frozen=True, slots=True)

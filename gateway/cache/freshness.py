@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from gateway.cache.control import FOREVER_S, Control, delta_seconds, directives
 from gateway.exchange import Headers
 
-FOREVER_S = 2.0**31  # RFC 9111 §1.2.2: what overflows counts as this many seconds
-
-_DIRECTIVE = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,]*)))?""")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
 _CLOCK = r"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
@@ -22,24 +19,6 @@ _DATE = re.compile(
     rf"|{_DAY} (?P<mon3>[a-z]{{3}}) (?P<d3>[ \d]\d) {_CLOCK.replace('<', '<x')} (?P<y3>\d{{4}})",
     re.IGNORECASE | re.ASCII,
 )
-
-
-def directives(value: str | None) -> Mapping[str, str | None]:
-    """The directives of a Cache-Control value by lower-case name; of a repeated one the first (RFC 9111 §4.2.1, §5.2)."""
-    found: dict[str, str | None] = {}
-    if value:
-        for match in _DIRECTIVE.finditer(value):
-            name, quoted, bare = match.groups()
-            found.setdefault(name.lower(), bare if quoted is None else quoted)
-    return found
-
-
-def delta_seconds(value: str | None) -> float | None:
-    """A non-negative number of seconds (RFC 9111 §1.2.2), None where it is none."""
-    if not value or not value.isascii() or not value.isdigit():
-        return None
-    digits = value.lstrip("0")
-    return FOREVER_S if len(digits) > 10 else min(float(digits or 0), FOREVER_S)
 
 
 def http_date(value: str | None, now: float) -> float | None:
@@ -70,16 +49,17 @@ def _moment(value: str, this_year: int) -> float | None:
     return moment.timestamp()
 
 
-def explicit_lifetime(headers: Headers, control: Mapping[str, str | None], received: float) -> float | None:
+def explicit_lifetime(headers: Headers, control: Control, received: float) -> float | None:
     """What the answer itself allows, counted from its generation (RFC 9111 §4.2.1); None where it says nothing.
 
     This is a shared cache (several callers of one instance), so ``s-maxage`` goes before ``max-age`` (§5.2.2.10) before
     ``Expires`` less ``Date`` (§5.3). What cannot be read is stale: 0.
     """
-    for name in ("s-maxage", "max-age"):
-        if name in control:
-            return delta_seconds(control[name]) or 0.0
-    lines = headers.getall("expires")
+    if control.s_maxage is not None:
+        return control.s_maxage
+    if control.max_age is not None:
+        return control.max_age
+    lines = () if control.targeted else headers.getall("expires")
     if not lines:
         return None
     expires = http_date(lines[0], received) if len(lines) == 1 else None
@@ -113,6 +93,10 @@ class Wishes:
     def allow(self, age: float, lifetime: float) -> bool:
         """Whether a fresh answer of this ``age`` and ``lifetime`` may be used without asking the origin."""
         return not self.no_cache and age <= self.max_age and lifetime - age >= self.min_fresh
+
+    def allow_stale(self, age: float) -> bool:
+        """Whether an answer of this ``age`` that is no longer fresh may be used, where policy allows it."""
+        return not self.no_cache and age <= self.max_age and not self.min_fresh
 
 
 ANYTHING = Wishes()

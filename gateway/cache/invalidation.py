@@ -15,9 +15,12 @@ A write counts as done unless it was refused (4xx): after a 5xx or a lost answer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
+
+from gateway.paths import families, without_hub
 
 Segments = tuple[str, ...]
 
@@ -33,6 +36,10 @@ class Touched(NamedTuple):
     def covers(self, path: Segments) -> bool:
         """Whether the answer at ``path`` is touched."""
         return path in self.exact or any(path[: len(root)] == root for root in self.below)
+
+    def and_paths(self, paths: Iterable[str]) -> Touched:
+        """This, and the raw ``paths`` with any query."""
+        return self._replace(exact=self.exact | {segments(without_hub(path)) for path in paths})
 
 
 _DEEPEST = 64  # no resource is: what a path of thousands of parts touches would take megabytes to say
@@ -70,3 +77,26 @@ def touched(method: str, path: str, *, element_call: bool) -> Touched:
     if method == "POST" or not depth:
         return Touched(frozenset(items | {whole}), frozenset())
     return Touched(frozenset(items), frozenset({whole}))
+
+
+def instance_number(path: str) -> int | None:
+    """The number in ``/instances/{id}…`` and ``/elements/{key}/instances/{id}…``: a write there changes an instance (API page 3)."""
+    first, *below = families(path)
+    if first == "elements":
+        below = below[2:] if below[1:2] == ["instances"] else []
+    elif first != "instances":
+        return None
+    return int(below[0]) if below and below[0].isascii() and below[0].isdigit() and len(below[0]) < 19 else None
+
+
+def named_by(reference: str | None, target: str, base_url: str) -> str | None:
+    """Path and query, below ``base_url``, of what an answer to a call of ``target`` refers to in Location or Content-Location; None where
+    that is nothing of the same upstream (RFC 9111 §4.4)."""
+    if reference is None:
+        return None
+    try:
+        named = urljoin(base_url + target, reference)
+    except ValueError:
+        return None
+    root = base_url + "/"
+    return named[len(base_url) :].partition("#")[0] if named[: len(root)].lower() == root.lower() else None

@@ -82,10 +82,18 @@ def varying(answer: Headers) -> tuple[str, ...] | None:
 
 
 def secondary(names: tuple[str, ...], request: Headers) -> tuple[tuple[str, str | None], ...]:
-    """The secondary key: each of ``names`` with the request's value, blanks evened out."""
-    return tuple((name, normal(request.get(name))) for name in names)
+    """The secondary key: each of ``names`` with the request's value in its normal form."""
+    return tuple((name, normal(name, request.get(name))) for name in names)
 
 
-def normal(value: str | None) -> str | None:
-    """A field value without the blanks that mean nothing (RFC 9111 §4.1)."""
-    return None if value is None else ",".join(" ".join(member.split()) for member in value.split(","))
+def normal(name: str, value: str | None) -> str | None:
+    """A field value without what means nothing (RFC 9111 §4.1): blanks, and the case of language tags (RFC 9110 §8.5.1)."""
+    if value is None:
+        return None
+    evened = ",".join(" ".join(member.split()) for member in value.split(","))
+    return evened.lower() if name == "accept-language" else evened
+
+
+def negotiated(request: Headers) -> tuple[tuple[str, str | None], ...]:
+    """By what an answer that nobody has seen yet may differ: callers whose values differ do not wait for one another's."""
+    return secondary(("accept-encoding", "accept-language"), request)

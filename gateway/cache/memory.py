@@ -46,16 +46,29 @@ class _Node:
             waiting.extend(node.following.values())
 
 
+Tag = tuple[str, str | None]
+
+
+def _tags_of(environment: str | None, customer: str | None, element: str | None) -> tuple[Tag, ...]:
+    return ("environment", environment), ("customer", customer), ("element", element)
+
+
 class _Index:
-    """Which keys an owner has at a path: a tree of parts for each owner."""
+    """Which keys an owner has at a path: a tree of parts for each owner; and which owners belong to an environment, customer or element,
+    so that a purge costs what it removes."""
 
     def __init__(self) -> None:
         self.roots: dict[Owner, _Node] = {}
-        self.owners: dict[Owner, tuple[str, str]] = {}  # customer and element
+        self._tags: dict[Owner, tuple[Tag, ...]] = {}
+        self._tagged: dict[Tag, set[Owner]] = {}
 
     def add(self, key: Key, entry: Entry) -> None:
-        node = self.roots.setdefault(key.owner, _Node())
-        self.owners[key.owner] = entry.customer, entry.element
+        node = self.roots.get(key.owner)
+        if node is None:
+            node = self.roots[key.owner] = _Node()
+            self._tags[key.owner] = tags = _tags_of(key.environment, *entry.subject)
+            for tag in tags:
+                self._tagged.setdefault(tag, set()).add(key.owner)
         for part in segments(key.path):
             if part not in node.following:
                 node.following[part] = _Node()
@@ -78,7 +91,19 @@ class _Index:
                 return
             del parent.following[part]
         if not root.keys and not root.following:
-            del self.roots[key.owner], self.owners[key.owner]
+            del self.roots[key.owner]
+            for tag in self._tags.pop(key.owner):
+                self._tagged[tag].discard(key.owner)
+                if not self._tagged[tag]:
+                    del self._tagged[tag]
+
+    def owners(self, environment: str | None, customer: str | None, element: str | None) -> set[Owner]:
+        """Those that fit all that is given: found from the tag that the fewest have."""
+        asked = [tag for tag in _tags_of(environment, customer, element) if tag[1] is not None]
+        if not asked:
+            return set(self.roots)
+        fewest, *others = sorted((self._tagged.get(tag, set()) for tag in asked), key=len)
+        return fewest.intersection(*others)
 
     def find(self, owner: Owner, touched: Touched) -> set[Key]:
         """The keys of ``owner`` that are touched."""
@@ -161,11 +186,7 @@ class MemoryStore:
         return sum(self._remove(key) for key in self._index.find(owner, touched))
 
     async def purge(self, environment: str | None, customer: str | None, element: str | None, touched: Touched) -> int:
-        fitting = [
-            owner
-            for owner, (whose, which) in self._index.owners.items()
-            if environment in (None, owner[0]) and customer in (None, whose) and element in (None, which)
-        ]
+        fitting = self._index.owners(environment, customer, element)
         return sum(self._remove(key) for owner in fitting for key in self._index.find(owner, touched))
 
     def _remove(self, key: Key) -> int:

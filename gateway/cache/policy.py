@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from gateway.cache.invalidation import segments
@@ -16,8 +17,6 @@ _NEVER = frozenset({"ping", "bulk", "usage", "metrics", "events", "storage", "in
 _NEVER_PLATFORM = frozenset({"customers"})
 # Such a request asks for a part, for work to be done, or for a decision that only the origin can make (API page 2.5, RFC 9111 §4.3.2).
 _BYPASSING = (
-    "range",
-    "if-range",
     "if-match",
     "if-unmodified-since",
     "elements-async-request",
@@ -37,12 +36,15 @@ class Rule:
     """What holds for the paths that match ``path``: a glob on the raw path without hub.
 
     ``*`` stays in a segment, ``**`` crosses slashes; ``/**`` at the end also matches the path above it (``/objects/**``:
-    ``/objects`` and all below). ``ttl`` is in seconds; None: this rule does not say.
+    ``/objects`` and all below). Durations are in seconds; None: this rule does not say.
     """
 
     path: str
     enabled: bool | None = None
     ttl: float | None = None
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    negative_ttl: float | None = None
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -52,22 +54,53 @@ class Rule:
         return self._pattern.match(path) is not None
 
 
+class Lifetimes(NamedTuple):
+    """The operator's word on answers that state nothing themselves, in seconds; 0: not at all.
+
+    ``ttl``: how long fresh. ``stale_while_revalidate`` and ``stale_if_error``: how long after that given stale, while it is being asked
+    for anew, or where that fails (RFC 5861). ``negative_ttl``: how long fresh where the answer is a 404, 405, 410, 414 or 501.
+    """
+
+    ttl: float = 0.0
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    negative_ttl: float = 0.0
+
+
+_SILENT = Lifetimes()
+
+
+class Decision(NamedTuple):
+    """What holds for a path: whether its answers are cached, how long, and by which rule (its glob; None: by no rule)."""
+
+    enabled: bool
+    lifetimes: Lifetimes
+    rule: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """An element's cache: whether, and for how many seconds an answer is fresh that does not say so itself (0: not at all)."""
+    """An element's cache: whether, for how long, and the rules that say otherwise for some paths."""
 
     enabled: bool = True
-    ttl: float = 0.0
+    lifetimes: Lifetimes = _SILENT
     rules: tuple[Rule, ...] = ()
 
-    def decide(self, path: str) -> tuple[bool, float]:
-        """(enabled, ttl) for the raw ``path`` without hub: each from the first matching rule that says it, else the element's."""
-        enabled, ttl = None, None
-        for rule in self.rules:
-            if rule.matches(path):
-                enabled = rule.enabled if enabled is None else enabled
-                ttl = rule.ttl if ttl is None else ttl
-        return self.enabled if enabled is None else enabled, self.ttl if ttl is None else ttl
+    def decide(self, path: str) -> Decision:
+        """What holds for the raw ``path`` without hub: each value from the first matching rule that says it, else the element's."""
+        said: dict[str, float] = {}
+        enabled: bool | None = None
+        by: str | None = None
+        for rule in (*self.rules, *METADATA) if path.startswith(_METADATA_BEGINS) else self.rules:
+            if not rule.matches(path):
+                continue
+            by = by or rule.path
+            enabled = rule.enabled if enabled is None else enabled
+            for name in Lifetimes._fields:
+                value = getattr(rule, name)
+                if value is not None:
+                    said.setdefault(name, value)
+        return Decision(self.enabled if enabled is None else enabled, self.lifetimes._replace(**said) if said else self.lifetimes, by)
 
 
 def plain(path: str) -> str:
@@ -128,3 +161,12 @@ def _chunk(text: str, *, last: bool) -> str:
     for number, piece in enumerate(pieces, 1):
         first += f"[^/]*{piece}" if last and number == len(pieces) else f"(?>[^/]*?{piece})"
     return first
+
+
+_HOUR_S, _DAY_S = 3600.0, 86_400.0
+# What an administrator changes, not the day's work (API page 4.7): kept long, renewed in the background. The operator's rules go first.
+METADATA = tuple(
+    Rule(path, ttl=_HOUR_S, stale_while_revalidate=_DAY_S, stale_if_error=_DAY_S)
+    for path in ("/objects", "/objects/*/metadata", "/elements/**", "/hubs/**")
+)
+_METADATA_BEGINS = ("/objects", "/elements", "/hubs")

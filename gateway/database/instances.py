@@ -40,6 +40,14 @@ async def handle_by_digest(connection: AsyncConnection, environment: str, digest
     return found
 
 
+async def numbered(connection: AsyncConnection, environment: str, instance_id: int) -> Sequence[str]:
+    """The handles of the mappings that state this number."""
+    found = await connection.execute(
+        select(instances.c.handle).where(instances.c.environment == environment, instances.c.instance_id == instance_id)
+    )
+    return found.scalars().all()
+
+
 async def by_identity(connection: AsyncConnection, environment: str, customer: str, element: str, name: str) -> RowMapping | None:
     query = select(instances).where(tuple_(*_order) == (environment, customer, element, name))
     return (await connection.execute(query)).mappings().first()

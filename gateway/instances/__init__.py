@@ -178,7 +178,6 @@ def _named(request: Request, caller: Caller) -> _Named:
         said("gateway-customer"),
         said("gateway-element"),
         said("gateway-instance"),
-        said("gateway-explain"),
         caller.organization,
         caller.element,
     )

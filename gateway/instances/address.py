@@ -36,8 +36,6 @@ def address_of(request: Request, organization: str | None, element: str | None) 
     """
     environment, customer, key = request.prefix
     header = request.headers.index.get
-    if header("gateway-explain") is not None:
-        raise BadRequest("Gateway-Explain is not understood by this version; nothing was sent")
     environment = environment or _text(header("gateway-environment"))
     if customer is None:
         named = _text(header("gateway-instance"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NoReturn
 
 import structlog
@@ -94,6 +95,11 @@ class Instances:
                 return await rows.handle_by_digest(connection, environment, digests)
 
         return await self._handle_of.look_up((environment, digests[0]), load)
+
+    async def numbered(self, environment: str, instance_id: int) -> Sequence[str]:
+        """The handles of the mappings that state this number of an instance at Cloud Elements."""
+        async with self._database.read() as connection:
+            return await rows.numbered(connection, environment, instance_id)
 
     async def counts(self) -> dict[tuple[str, str, str], int]:
         """How many mappings by (environment, element, state ``active`` or ``disabled``)."""

@@ -53,6 +53,22 @@ class Limits:
             exchange.note("limits", "refused", self.detail(verdict, target))
         return verdict
 
+    def peek(self, target: Target) -> dict[str, Any]:
+        """What ``spend`` would come to now, for people; nothing is spent."""
+        instance = target.instance
+        policy = self._policy(instance.element) if instance else None
+        if instance is None or policy is None or not policy.quotas:
+            return {"outcome": "allowed", "reason": "no limit is known" if instance else "platform call", "quotas": []}
+        verdict = self._store.peek(_key(policy.scope, instance), policy)
+        quotas = [
+            {"quota": one.quota.text, "limit": one.quota.most, "remaining": one.remaining, "resets": round(one.reset_s, 3)}
+            for one in verdict.states
+        ]
+        if verdict.allowed:
+            return {"outcome": "allowed", "scope": policy.scope, "quotas": quotas}
+        refusal = {"reason": self.detail(verdict, target), "retry_after": round(verdict.retry_after, 3)}
+        return {"outcome": "refused", "scope": policy.scope, **refusal, "quotas": quotas}
+
     def detail(self, verdict: Verdict, target: Target) -> str:
         """For the caller that was refused: ``hubspot for acme allows 100 calls in 10 s``."""
         if verdict.refused_by is None or target.instance is None:

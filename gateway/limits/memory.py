@@ -46,6 +46,15 @@ class MemoryStore:
             return Verdict(True, 0.0, None, tuple([meter.spend(wall if by_wall else now) for meter, by_wall in budget]))
         return Verdict(False, retry_after, refused_by, tuple([meter.state(wall if by_wall else now) for meter, by_wall in budget]))
 
+    def peek(self, key: Key, policy: Policy) -> Verdict:
+        """What ``spend`` would say, without spending or remembering anything."""
+        now, wall = self._monotonic(), self._wall()
+        budget = self._budgets.get(key) or _meters(policy)
+        waits = [(meter.wait(wall if by_wall else now), meter.quota) for meter, by_wall in budget]
+        longest, quota = max(waits, key=lambda wait: wait[0])
+        states = tuple([meter.state(wall if by_wall else now) for meter, by_wall in budget])
+        return Verdict(longest <= 0, max(longest, 0.0), quota if longest > 0 else None, states)
+
     def budgets(self) -> Iterator[tuple[Key, tuple[State, ...]]]:
         now, wall = self._monotonic(), self._wall()
         for key, budget in self._budgets.items():
@@ -54,8 +63,7 @@ class MemoryStore:
 
     def _open(self, key: Key, policy: Policy, now: float, wall: float) -> Budget:
         self._forget_some(now, wall)
-        budget = tuple(_meter(quota, policy.timezone) for quota in dict.fromkeys(policy.quotas))
-        self._budgets[key] = budget
+        budget = self._budgets[key] = _meters(policy)
         return budget
 
     def _forget_some(self, now: float, wall: float) -> None:
@@ -63,6 +71,10 @@ class MemoryStore:
             key, budget = self._budgets.popitem(last=False)
             if not _idle(budget, now, wall):
                 self._budgets[key] = budget
+
+
+def _meters(policy: Policy) -> Budget:
+    return tuple(_meter(quota, policy.timezone) for quota in dict.fromkeys(policy.quotas))
 
 
 def _meter(quota: Quota, timezone: str) -> tuple[Meter, bool]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
+from aiohttp import web
+
 from gateway.operations import Operations
 from gateway.operations.paging import cursor_of, position_of
 from gateway.reports import ExchangeFilter, ExchangeNews, ExchangePage, FoundPage
+from gateway.server.admin_calls import shown
 from gateway.server.health import Health
 from gateway.server.routing import Call
 from gateway.telemetry.recent import News, Recent
@@ -39,7 +42,7 @@ class ExchangeCalls:
         rows, last = self._recent.page(call.query.limit, before[0] if before else None, Carrying(call.named("request_id")))
         return FoundPage(items=await self._joining.join_exchanges(rows), next_cursor=None if last is None else cursor_of([last]))
 
-    async def follow_exchanges(self, call: Call) -> ExchangeNews:
+    async def follow_exchanges(self, call: Call) -> web.Response:
         query, wanted = call.query, _selection(call.query)
         place = position_of(query.cursor, str, int)
         if place is None and query.last:
@@ -65,10 +68,13 @@ class ExchangeCalls:
             elif self._stopping():
                 ends = monotonic()
 
-    async def _news(self, news: News, *, restarted: bool = False) -> ExchangeNews:
+    async def _news(self, news: News, *, restarted: bool = False) -> web.Response:
         cursor = cursor_of([self._recent.run, news.seen])
         answer = {"items": news.calls, "next_cursor": cursor, "missed": news.missed, "restarted": restarted}
-        return await asyncio.to_thread(ExchangeNews.model_validate, answer)
+        response = shown(await asyncio.to_thread(ExchangeNews.model_validate, answer))
+        if self._stopping():
+            response.force_close()  # else the next question would be one more open call to wait for
+        return response
 
 
 def _selection(query: ExchangeFilter) -> Selection:

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from gateway.errors import RequestTimeout
+from gateway.exchange import Headers
 from gateway.server.feeding import FeedingHandler
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.tls import shown
@@ -25,6 +26,7 @@ FIRST_CALL_S = 0.5
 log = structlog.get_logger("gateway.server")
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n"
+_INTERIM = {102: "Processing", 103: "Early Hints", 104: "Upload Resumption Supported"}
 
 
 class Sent:
@@ -125,6 +127,14 @@ class CallerConnection(FeedingHandler):
         self._force_close = True
         if self._wire is not None:
             self._wire.abort()
+
+    def interim(self, status: int, headers: Headers) -> None:
+        """Tell the caller of an interim answer; only before the final one (RFC 9110 §15.2)."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        fields = "".join([f"{name}: {value}\r\n" for name, value in headers.pairs if name.lower() not in ("set-cookie", "content-length")])
+        reason = _INTERIM.get(status, "")
+        self.transport.write(f"HTTP/1.1 {status} {reason}\r\n{fields}\r\n".encode("latin-1"))
 
     async def drain(self) -> None:
         """Wait until the caller has taken enough for more to be written. Raises ``ConnectionError`` if it left."""

@@ -72,7 +72,8 @@ def read(message: RawRequestMessage, payload: StreamReader, connection: CallerCo
     check(message, headers)
     prefix, rest = split_prefix(origin_form(message.path))
     body = _body(message, payload, connection, headers, max_body)
-    return Request(message.method, rest, headers, body, prefix, connection.certificate)
+    interim = connection.interim if message.version == (1, 1) else None
+    return Request(message.method, rest, headers, body, prefix, connection.certificate, interim)
 
 
 def check(message: RawRequestMessage, headers: Headers) -> None:

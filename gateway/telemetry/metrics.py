@@ -101,14 +101,17 @@ class Metrics:
         """Count one finished call."""
         method = _method(exchange.method)
         environment, element = exchange.environment, exchange.element
-        key = (environment, element, method, str(exchange.status), exchange.cache)
-        tally = self._tallies.get(key)
-        if tally is None:
-            element, tally = self._begin(key)
-        tally.add(exchange.total_seconds)
         sampled = is_sampled(exchange)
-        if sampled:
-            tally.add_exemplar(exchange.total_seconds, exchange)
+        if exchange.background:
+            element = self._element(element)
+        else:
+            key = (environment, element, method, str(exchange.status), exchange.cache)
+            tally = self._tallies.get(key)
+            if tally is None:
+                element, tally = self._begin(key)
+            tally.add(exchange.total_seconds)
+            if sampled:
+                tally.add_exemplar(exchange.total_seconds, exchange)
         if exchange.upstream_calls:
             self._count_upstream(exchange, element, method, sampled)
         if exchange.queue_seconds:

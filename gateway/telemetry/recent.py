@@ -132,6 +132,7 @@ def as_json(exchange: Exchange) -> dict[str, Any]:
         "upstream_ms": round(exchange.upstream_seconds * 1000, 3),
         "bytes_up": exchange.bytes_up,
         "bytes_down": exchange.bytes_down,
+        "background": exchange.background,
     }
     record = {name: value for name, value in record.items() if value not in ("", 0) or name in ("status", "ms")}
     record["decisions"] = [{"room": room, "decision": decision, "reason": reason} for room, decision, reason in exchange.decisions]

@@ -15,8 +15,8 @@ from aiohttp import ClientPayloadError, ServerTimeoutError
 from aiohttp.streams import StreamReader
 
 from gateway.errors import GatewayError, Internal, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Body, Headers, Response, Stream
-from gateway.upstream.connection import Connection
+from gateway.exchange import Body, Interim, Response, Stream
+from gateway.upstream.connection import Connection, fields_of
 from gateway.upstream.pool import ClientSettings, Origin, Pool
 
 
@@ -45,10 +45,13 @@ class Client:
         for pool in self._pools.values():
             pool.close()
 
-    async def send(self, origin: Origin, head: bytes, body: Body, *, head_only: bool, fresh: bool = False) -> Response:
+    async def send(
+        self, origin: Origin, head: bytes, body: Body, *, head_only: bool, fresh: bool = False, interim: Interim | None = None
+    ) -> Response:
         """Send the octets of ``head`` and then ``body``; the answer with its body still streaming unless it is here already.
 
-        ``head_only`` says that the method is HEAD, ``fresh`` that no kept connection may be used. Raises ``StaleConnection`` (only
+        ``head_only`` says that the method is HEAD, ``fresh`` that no kept connection may be used; ``interim`` is told of interim
+        answers. Raises ``StaleConnection`` (only
         on a kept connection), ``UpstreamUnreachable``, ``UpstreamTimeout``, ``UpstreamProtocolError``, ``Overloaded``, and what
         the caller's ``body`` raises.
         """
@@ -56,7 +59,7 @@ class Client:
         connection = await pool.take(fresh=fresh)
         upload: asyncio.Task[None] | None = None
         try:
-            connection.ask(head_only=head_only)
+            connection.ask(head_only=head_only, interim=interim)
             connection.deadline = self._deadline()
             transport = connection.transport
             if transport is None:
@@ -73,7 +76,7 @@ class Client:
             if isinstance(error, UpstreamUnreachable) and connection.reused and not connection.heard:
                 raise StaleConnection(error.detail) from None
             raise
-        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
+        headers = fields_of(message)
         reason = message.reason.encode("utf-8", "surrogateescape").decode("latin-1")
         down = _Download(pool, connection, payload, upload, _length(message.headers.get("Content-Length")))
         if head_only or message.code in (204, 304):

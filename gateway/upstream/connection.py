@@ -20,6 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from gateway.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.exchange import Headers, Interim
 
 READ_BUFFER = 64 * 1024
 MAX_INTERIM = 100
@@ -50,14 +51,16 @@ class Connection(ResponseHandler):
         self.deadline = inf
         """When, on the loop's clock, the head of an answer must be here; ``Client`` looks after it."""
         self._interim = 0
+        self._on_interim: Interim | None = None
         self._state = State.IDLE
         self.heard = False  # whether any octet of an answer has come
         self.reused = False
         self.idle_since = 0.0
 
-    def ask(self, *, head_only: bool) -> None:
-        """Be ready for the answer to one request; ``head_only`` for HEAD."""
+    def ask(self, *, head_only: bool, interim: Interim | None = None) -> None:
+        """Be ready for the answer to one request; ``head_only`` for HEAD; ``interim`` is told of interim answers."""
         self._interim = 0
+        self._on_interim = interim
         self._state, self.heard, self._head_only = State.HEAD, False, head_only
         self.set_response_params(
             skip_payload=head_only,
@@ -143,7 +146,7 @@ class Connection(ResponseHandler):
             self.force_close()  # a chunked body, with or without trailers, ends in one empty line
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
-        """What the parser found: an interim answer is counted and dropped, an objectionable one fails the connection."""
+        """What the parser found: an interim answer is counted and told of, an objectionable one fails the connection."""
         message, _ = data
         objection = _objection(message)
         if self._state is State.BODY:
@@ -155,6 +158,8 @@ class Connection(ResponseHandler):
             self._payload = None
             if self._interim > MAX_INTERIM:
                 self.fail(UpstreamProtocolError(f"more than {MAX_INTERIM} interim answers"))
+            elif self._on_interim is not None and message.code != 100:  # nobody asked it to go on (RFC 9110 §15.2)
+                self._on_interim(message.code, fields_of(message))
         else:
             self._state = State.BODY
             length = "0" if self._head_only or message.code in (204, 304) else message.headers.get("Content-Length")
@@ -195,6 +200,11 @@ class Connection(ResponseHandler):
         self.data_received(b"")  # the parser may have paused
         if not proper and not payload.is_eof():
             payload.set_exception(UpstreamUnreachable("the connection was cut inside the body"))
+
+
+def fields_of(message: RawResponseMessage) -> Headers:
+    """The fields of an answer."""
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
 
 
 def _objection(message: RawResponseMessage) -> str | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from cachetools import LRUCache
 
 from gateway.authorization import build
 from gateway.errors import RateLimited, UpstreamUnreachable
-from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
+from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Interim, Pair, Request, Response, Target
 from gateway.limits.store import Verdict
 from gateway.upstream.client import Client, StaleConnection
 from gateway.upstream.headers import VIA, downward, request_head, upward
@@ -22,6 +23,7 @@ from gateway.upstream.provider_message import overheard
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2, without TRACE
 _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
 _SHORTEST_MASKED = 6
+_SHAPE = re.compile(r"(User|Organization|Element) [^,]+")
 
 
 class Budget(Protocol):
@@ -68,6 +70,7 @@ class Sender:
         if isinstance(body, bytes) and "transfer-encoding" in request.headers:
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"  # it came chunked, it goes chunked
         head_only = request.method == "HEAD"
+        interim = _passed_on(request.interim, injection) if request.interim is not None else None
         for attempt in (1, 2):
             verdict = await self._budget.spend(target, exchange)
             if not verdict.allowed:
@@ -75,7 +78,7 @@ class Sender:
                 raise RateLimited(self._budget.detail(verdict, target), retry_after=verdict.retry_after)
             exchange.phase = "upstream"
             try:
-                answer = await self._attempt(origin, head, body, head_only, attempt > 1, exchange)
+                answer = await self._attempt(origin, head, body, head_only, attempt > 1, interim, exchange)
             except StaleConnection as error:
                 # A kept connection that was closed under us: nothing was answered, and only what may be repeated is (RFC 9110 §9.2.2).
                 if attempt > 1 or request.method not in _IDEMPOTENT or not isinstance(request.body, bytes):
@@ -95,15 +98,28 @@ class Sender:
             return response
         raise AssertionError("the loop returns or raises")
 
+    def preview(
+        self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange, *, sealed: bool = False
+    ) -> dict[str, Any]:
+        """What ``send`` would send, its secrets masked: method, path and query below the base URL, fields."""
+        origin, injection = self._origin(target.environment), self._injection(target)
+        head = _head(request, origin, injection, conditions, exchange, sealed).decode("latin-1")
+        head = mask_text(head.replace(injection.authorization, _SHAPE.sub(r"\1 ***", injection.authorization)), injection.secrets)
+        lines = head.split("\r\n")[2:-2]  # behind the request line and Host
+        fields = [list(line.partition(": ")[::2]) for line in lines]
+        return {"method": request.method, "target": request.target, "fields": fields}
+
     def masked(self, response: Response, target: Target) -> Response:
         """A sealed ``response`` with echoed secrets in its body masked."""
         return _masked(response, self._injection(target).secrets)
 
-    async def _attempt(self, origin: Origin, head: bytes, body: Body, head_only: bool, fresh: bool, exchange: Exchange) -> Response:
+    async def _attempt(
+        self, origin: Origin, head: bytes, body: Body, head_only: bool, fresh: bool, interim: Interim | None, exchange: Exchange
+    ) -> Response:
         started = self._clock()
         exchange.upstream_calls += 1
         try:
-            answer = await self._client.send(origin, head, body, head_only=head_only, fresh=fresh)
+            answer = await self._client.send(origin, head, body, head_only=head_only, fresh=fresh, interim=interim)
         except BaseException:  # a caller who left gets no answer either
             exchange.upstream_failures += 1
             raise
@@ -150,6 +166,11 @@ def _head(
     elif body or "content-length" in request.headers:
         added.append(("Content-Length", str(len(body))))
     return request_head(request.method, origin.path + request.target, origin.authority, fields, added)
+
+
+def _passed_on(interim: Interim, injection: _Injection) -> Interim:
+    """Interim answers go down as the final one does: end-to-end fields only, echoed secrets masked (RFC 9110 §15.2)."""
+    return lambda status, headers: interim(status, downward(headers, injection.secrets))
 
 
 def _masked(response: Response, secrets: tuple[Needle, ...]) -> Response:

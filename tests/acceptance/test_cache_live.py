@@ -95,7 +95,7 @@ def test_never_cached(world: World, acme: Mapped, path: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        ("Range: bytes=0-3",), ("Elements-Async-Request: true",), ("Elements-Async-Callback-Url: https://x.test",),
+        ("Elements-Async-Request: true",), ("Elements-Async-Callback-Url: https://x.test",),
         ("Elements-Schedule-Request: 0 0 * * *",),
         ("Elements-Formula-Instance-Id: 1",),
     ],
@@ -103,6 +103,21 @@ def test_never_cached(world: World, acme: Mapped, path: str) -> None:
 def test_requests_that_go_past_the_cache(world: World, acme: Mapped, fields: tuple[str, ...]) -> None:
     acme.get("/contacts")
     assert not is_hit(acme.get("/contacts", *fields))
+    assert calls(world) == 2
+
+
+def test_a_stored_whole_serves_a_part(world: World, acme: Mapped) -> None:
+    whole = acme.get("/contacts").body
+    part = acme.get("/contacts", "Range: bytes=0-3")
+
+    assert (part.status, part.body) == (206, whole[:4])
+    assert part.value("content-range") == f"bytes 0-3/{len(whole)}"
+    assert calls(world) == 1
+
+
+def test_a_part_that_is_not_stored_is_the_origins_to_give(world: World, acme: Mapped) -> None:
+    for _ in range(2):
+        assert not is_hit(acme.get("/contacts", "Range: bytes=0-3"))
     assert calls(world) == 2
 
 

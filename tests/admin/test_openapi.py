@@ -52,7 +52,7 @@ async def app(tmp_path: Path) -> AsyncIterator[web.Application]:
             AdminParts(
                 Operations(database, Vault([("k1", b"1" * 32)]), Config()),
                 Callers(Keys(database), time),
-                Cache(lambda _: CachePolicy(True, 0.0, ()), MemoryStore(1, time), time, 1),
+                Cache(lambda _: CachePolicy(), MemoryStore(1, time), time, 1),
                 Limits(lambda _: Policy(), monotonic, time),
                 Telemetry(Metrics([]), None, Recent()),
                 Health(),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cache import Bypass, Cache, CachePolicy, Found, Fresh, Miss, Rule, Stale
+from gateway.cache import Bypass, Cache, CachePolicy, Found, Fresh, Lifetimes, Miss, Rule, Stale
 from gateway.cache.memory import MemoryStore
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
@@ -51,7 +51,7 @@ def ok(*fields: Pair, body: bytes | Chunks = b"[1]") -> Response:
 class World:
     """A cache, an origin that is a list of answers, and a clock."""
 
-    policy: CachePolicy = field(default_factory=lambda: CachePolicy(ttl=60.0))
+    policy: CachePolicy = field(default_factory=lambda: CachePolicy(lifetimes=Lifetimes(60.0)))
     now: float = NOW
     max_object_bytes: int = 1000
     max_bytes: int = 1_000_000
@@ -150,11 +150,32 @@ class TestHitsAndMisses:
         assert (exchange.cache_status, world.store.entries) == ("gateway; fwd=uri-miss", 0)
         assert exchange.decisions[-1] == ("cache", "not stored", "no-freshness")
 
-    @pytest.mark.parametrize("status", [201, 203, 206, 204, 301, 304, 400, 401, 404, 429, 500])
-    async def test_only_200_is_stored(self, world: World, status: int) -> None:
+    @pytest.mark.parametrize("status", [201, 203, 204, 299, 301, 302, 308, 400, 404, 410, 499, 500, 502, 503, 504, 599])
+    async def test_what_says_how_long_it_is_fresh_is_stored_whatever_its_status(self, world: World, status: int) -> None:
+        body = b"" if status == 204 else b"x"
+        await world.call("/contacts", Response(status, Headers([JSON, ("Cache-Control", "max-age=60")]), body, "Theirs"))
+        response, exchange = await world.call("/contacts")
+
+        assert (response.status, response.reason, response.body, exchange.cache) == (status, "Theirs", body, "hit")
+
+    @pytest.mark.parametrize("status", [206, 304, 401, 403, 416, 429])
+    async def test_parts_and_refusals_are_never_stored(self, world: World, status: int) -> None:
         await world.call("/contacts", Response(status, Headers([JSON, ("Cache-Control", "max-age=60")]), b"x"))
 
         assert world.store.entries == 0
+
+    @pytest.mark.parametrize("status", [201, 202, 400, 404, 410, 500, 502, 599])
+    async def test_the_configured_lifetime_is_not_for_errors(self, world: World, status: int) -> None:
+        await world.call("/contacts", Response(status, Headers([JSON]), b"x"))
+
+        assert world.store.entries == 0
+
+    @pytest.mark.parametrize(("status", "stored"), [(404, 1), (405, 1), (410, 1), (414, 1), (501, 1), (400, 0), (403, 0), (500, 0)])
+    async def test_the_negative_lifetime_is_for_some(self, status: int, stored: int) -> None:
+        world = World(CachePolicy(lifetimes=Lifetimes(negative_ttl=5)))
+        await world.call("/contacts", Response(status, Headers([JSON]), b"x"))
+
+        assert world.store.entries == stored
 
     async def test_instances_environments_and_platform_calls_share_nothing(self, world: World) -> None:
         await world.call("/contacts", ok(body=b"acme"))
@@ -206,7 +227,7 @@ class TestBypass:
         ],
     )
     async def test_neither_looked_up_nor_stored(self, path: str, fields: tuple[Pair, ...], detail: str) -> None:
-        world = World(CachePolicy(ttl=60, rules=(Rule("/private/**", enabled=False),)))
+        world = World(CachePolicy(lifetimes=Lifetimes(60), rules=(Rule("/private/**", enabled=False),)))
         answer = ok(("Cache-Control", "max-age=60"))
         response, exchange = await world.call(path, answer, *fields)
 
@@ -434,7 +455,9 @@ class TestInvalidation:
         await self.fill(world)
         for method in ("GET", "POST"):
             request = world.request("/contacts", method, ())
-            await world.cache.unanswered(request, world.target(request, ACME), Exchange("id", method, "/contacts", 0.0))
+            exchange = Exchange("id", method, "/contacts", 0.0)
+            exchange.upstream_calls = 1
+            await world.cache.failed(request, world.target(request, ACME), Bypass(method), UpstreamTimeout(), exchange)
             assert len(await self.left(world)) == (6 if method == "GET" else 4)
 
     async def test_drop_instance_and_purge(self, world: World) -> None:

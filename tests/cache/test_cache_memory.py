@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway.cache.entry import Entry
+from gateway.cache.entry import Entry, Subject
 from gateway.cache.invalidation import EVERYTHING, Touched, segments, touched
 from gateway.cache.key import Key
 from gateway.cache.memory import MemoryStore
@@ -23,8 +23,7 @@ PLAIN = Entry(
     lifetime=100.0,
     etag=None,
     last_modified=None,
-    customer="acme",
-    element="hubspot",
+    subject=Subject("acme", "hubspot"),
 )
 
 
@@ -125,7 +124,7 @@ async def test_purge_by_each_of_its_arguments(store: MemoryStore) -> None:
         await store.purge(None, None, None, EVERYTHING)
         for where, handle, whose, which in everyone:
             for name in ("/contacts/7", "/accounts"):
-                await store.keep(key(name, "", handle, where), (replace(PLAIN, customer=whose, element=which),))
+                await store.keep(key(name, "", handle, where), (replace(PLAIN, subject=Subject(whose, which)),))
 
         assert await store.purge(environment, customer, element, Touched(frozenset(), frozenset({segments(path)}))) == gone
         assert store.entries == 6 - gone
@@ -229,7 +228,7 @@ class Operations(RuleBasedStateMachine):
         shelf = set(self.store._shelf)
         indexed = {k for owner in self.store._index.roots for k in self.store._index.find(owner, EVERYTHING)}
         assert shelf == indexed == self.store._known
-        assert set(self.store._index.owners) == {k.owner for k in shelf}
+        assert set(self.store._index.roots) == {k.owner for k in shelf}
 
 
 Operations.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

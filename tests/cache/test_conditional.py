@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.cache.conditional import answer, conditions, not_modified
-from gateway.cache.entry import Entry, draft
+from gateway.cache.entry import Entry, Subject, draft
+from gateway.cache.policy import Lifetimes
 from gateway.exchange import Headers, Pair
 
 NOW = 1_700_000_000.0
@@ -15,7 +16,7 @@ JSON = ("Content-Type", "application/json")
 
 
 def entry(*fields: Pair) -> Entry:
-    made = draft(Headers([JSON, ("Date", DATE), *fields]), Headers(), NOW, NOW, 60, "acme", "hubspot")
+    made = draft(200, Headers([JSON, ("Date", DATE), *fields]), Headers(), NOW, NOW, Lifetimes(60), Subject("acme", "hubspot"))
     assert isinstance(made, Entry)
     return replace(made, body=b"{}")
 

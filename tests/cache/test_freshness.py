@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.cache.freshness import ANYTHING, FOREVER_S, delta_seconds, directives, explicit_lifetime, http_date, initial_age, wishes
+from gateway.cache.control import FOREVER_S, Control, control_of, delta_seconds, directives
+from gateway.cache.freshness import ANYTHING, explicit_lifetime, http_date, initial_age, wishes
 from gateway.exchange import Headers
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -97,12 +98,12 @@ def test_http_date(value: str | None, expected: float | None) -> None:
 )
 def test_explicit_lifetime(fields: dict[str, str], expected: float | None) -> None:
     headers = Headers(fields.items())
-    assert explicit_lifetime(headers, directives(headers.get("cache-control")), NOW + 5) == expected
+    assert explicit_lifetime(headers, control_of(headers), NOW + 5) == expected
 
 
 def test_two_expires_are_stale() -> None:
     later = "Tue, 14 Nov 2033 22:14:20 GMT"
-    assert explicit_lifetime(Headers([("Expires", later), ("Expires", later)]), {}, NOW) == 0
+    assert explicit_lifetime(Headers([("Expires", later), ("Expires", later)]), Control(), NOW) == 0
 
 
 @pytest.mark.parametrize(

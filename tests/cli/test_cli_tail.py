@@ -263,8 +263,8 @@ def test_a_restart_is_said_once_and_survived(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("--status", "6xx"), ("--status", "x"), ("--cache", "warm"), ("--min-ms", "-1"), ("--min-ms", "nan"), ("--last", "1001"), ("--last", "-1"),
-        ("--path", "contacts"), ("--nonsense",), ("extra",), ("--url", "ftp://127.0.0.1"), ("--key", "gwk_x"),
+        ("--status", "6xx"), ("--status", "x"), ("--cache", "warm"), ("--min-ms", "-1"), ("--min-ms", "nan"), ("--last", "1001"),
+        ("--last", "-1"), ("--path", "contacts"), ("--nonsense",), ("extra",), ("--url", "ftp://127.0.0.1"), ("--key", "gwk_x"),
     ],
 )  # fmt: skip
 def test_wrong_usage_ends_with_2_before_anybody_is_asked(bare, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:

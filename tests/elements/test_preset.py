@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.resources import files
 
 import pytest
 
-from gateway.cache.policy import CachePolicy, Rule, never_stored
+from gateway.cache.policy import never_stored
 from gateway.elements.figure import most_within, rate
 from gateway.elements.preset import Preset, presets, shipped
 from gateway.limits.quota import parse_quota
-from gateway.settings import ElementConfig
+from gateway.policies import cache_policy
+from gateway.settings import Config, ElementConfig
 
 # The rows of the table, with what API page 3.1 and Cloud Elements' own tests know of the keys behind `netsuite*`.
 IN_THE_TABLE = """
@@ -41,9 +43,9 @@ METADATA = ["/objects", "/objects/contacts/metadata", "/objects/contacts/docs"]
 every_preset = pytest.mark.parametrize("preset", shipped().values(), ids=shipped())
 
 
-def policy(element: ElementConfig) -> CachePolicy:
-    rules = tuple(Rule(rule.path, rule.enabled, rule.ttl) for rule in element.cache.rules)
-    return CachePolicy(element.cache.enabled, element.cache.ttl, rules)
+def decided(element: ElementConfig, path: str) -> tuple[bool, float]:
+    decision = cache_policy(Config(elements={"element": element}), "element").decide(path)
+    return decision.enabled, decision.lifetimes.ttl
 
 
 def test_the_table_is_covered_and_every_key_stands_once() -> None:
@@ -105,7 +107,7 @@ def test_a_day_of_the_calendar_says_whose_midnight_ends_it(preset: Preset) -> No
 
 @every_preset
 def test_metadata_stays_long_and_what_is_uncacheable_is_never_kept(preset: Preset) -> None:
-    decide = policy(preset.element).decide
+    decide = partial(decided, preset.element)
 
     assert preset.element.cache.ttl == 60
     assert decide("/contacts") == (True, 60)

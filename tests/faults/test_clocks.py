@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.cache import Cache, CachePolicy, Fresh
+from gateway.cache import Cache, CachePolicy, Fresh, Lifetimes
 from gateway.cache.memory import MemoryStore
 from gateway.callers.keys import CallerKey, digest, matches, mint
 from gateway.exchange import Environment, Exchange, Headers, Instance, Request, Response, Target
@@ -46,7 +46,7 @@ class Kept:
 
     def __init__(self, clocks: Clocks) -> None:
         store = MemoryStore(1_000_000, lambda: clocks.wall)
-        self.cache = Cache(lambda _: CachePolicy(ttl=60.0), store, lambda: clocks.wall, 1000)
+        self.cache = Cache(lambda _: CachePolicy(lifetimes=Lifetimes(60)), store, lambda: clocks.wall, 1000)
         self.made = 0
 
     async def get(self) -> tuple[bytes, Headers]:

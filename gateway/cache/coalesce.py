@@ -1,0 +1,139 @@
+"""Collapsed forwarding (RFC 9111 §4): those who miss the same key at the same time wait for one call.
+
+What the waiting may cost is bounded. An answer that cannot be shared lets every waiter go at once, and its key is remembered, so that
+the next ones do not wait at all (hit-for-miss); nginx's lock, which lets one go after the other, made the slowest wait eighty times as
+long. A leader whose caller leaves, or whose call fails, hands over to the waiter that came first; where the second one fails too, all
+go their own way. Callers whose request could get another representation do not wait for one another: what they negotiate is part of
+the key (``key.negotiated``), and a waiter whom the answer turns out not to fit goes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cachetools import LRUCache, TTLCache
+
+from gateway.cache.entry import Entry
+from gateway.cache.filling import Filling
+from gateway.cache.key import Key, negotiated, secondary
+from gateway.exchange import Headers
+
+REMEMBERED_S = 120.0  # how long a key counts as one whose answers cannot be shared
+_REMEMBERED = 10_000
+_FAILURES = 2
+
+FlightKey = tuple[Key, tuple[tuple[str, str | None], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The answer that a flight brought: its entry, and its body where that is still arriving."""
+
+    entry: Entry
+    filling: Filling | None
+
+
+class Flight:
+    """A call on its way for a key. ``seen``: how many invalidations there had been when it left."""
+
+    __slots__ = ("_failures", "_flights", "_waiting", "key", "landed", "seen")
+
+    def __init__(self, flights: Flights, key: FlightKey, seen: int) -> None:
+        self._flights = flights
+        self._waiting: deque[asyncio.Future[Landed | bool]] = deque()
+        self._failures = 0
+        self.key = key
+        self.seen = seen
+        self.landed: Landed | None = None
+
+    async def wait(self) -> Landed | bool:
+        """What comes of it: the answer; True: you lead now; False: it cannot be shared, go your own way."""
+        if self.landed is not None:
+            return self.landed
+        news: asyncio.Future[Landed | bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(news)
+        try:
+            return await news
+        except asyncio.CancelledError:
+            if news.done() and not news.cancelled() and news.result() is True:
+                self.hand_over()  # it was handed over to one who is leaving
+            raise
+
+    def land(self, landed: Landed) -> None:
+        """The answer can be shared. Who comes later may join for as long as its body arrives."""
+        self.landed = landed
+        self._flights.learn(self, landed.entry)
+        self._tell(landed)
+        if landed.filling is None:
+            self._flights.end(self)
+
+    def release(self) -> None:
+        """The answer cannot be shared: all go at once, and the key is remembered."""
+        self._flights.remember(self.key)
+        self._flights.end(self)
+        self._tell(False)
+
+    def hand_over(self, *, failed: bool = False) -> None:
+        """The leader left, or its call ``failed``: the first waiter leads; after a second failure each goes its own way."""
+        self._failures += failed
+        while self._waiting and self._failures < _FAILURES:
+            news = self._waiting.popleft()
+            if not news.done():
+                news.set_result(True)
+                return
+        self._flights.end(self)
+        self._tell(False)
+
+    def _tell(self, what: Landed | bool) -> None:
+        while self._waiting:
+            news = self._waiting.popleft()
+            if not news.done():
+                news.set_result(what)
+
+
+class Flights:
+    """The calls on their way, by key. ``clock`` is in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._flying: dict[FlightKey, Flight] = {}
+        self._unshared: TTLCache[FlightKey, bool] = TTLCache(_REMEMBERED, REMEMBERED_S, clock)
+        self._varied: LRUCache[Key, tuple[str, ...]] = LRUCache(_REMEMBERED)
+
+    def key(self, key: Key, wanted: Headers, entries: tuple[Entry, ...]) -> FlightKey:
+        """What a request shares with those that may wait for its answer: the key, what it negotiates, and its values of the fields by
+        which answers of that key were seen to vary."""
+        names = {name for entry in entries for name, _ in entry.varies}.union(self._varied.get(key, ()))
+        return key, negotiated(wanted) + secondary(tuple(sorted(names)), wanted)
+
+    def find(self, key: FlightKey) -> Flight | None:
+        """The flight that one more may wait for."""
+        return self._flying.get(key)
+
+    def lead(self, key: FlightKey, seen: int) -> Flight:
+        """A new flight, in place of one that is there; nobody will wait for it where answers of this key cannot be shared."""
+        flight = Flight(self, key, seen)
+        if key not in self._unshared:
+            self._flying[key] = flight
+        return flight
+
+    def learn(self, flight: Flight, entry: Entry) -> None:
+        """Answers of this key can be shared, among those whose fields agree in what ``entry`` varies by."""
+        self.forget(flight.key)
+        if entry.varies:
+            self._varied[flight.key[0]] = tuple(name for name, _ in entry.varies)
+
+    def remember(self, key: FlightKey) -> None:
+        """Answers of this key cannot be shared."""
+        self._unshared[key] = True
+
+    def forget(self, key: FlightKey) -> None:
+        """They can, after all."""
+        self._unshared.pop(key, None)
+
+    def end(self, flight: Flight) -> None:
+        """Nobody can join ``flight`` any more."""
+        if self._flying.get(flight.key) is flight:
+            del self._flying[flight.key]

@@ -1,0 +1,120 @@
+"""What answers to other methods than GET mean for what is stored (RFC 9111 §4.3.5, §4.4; RFC 9110 §9.3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from gateway.cache.control import control_of
+from gateway.cache.entry import Entry, Subject, draft, renewed, with_variant, without_variant
+from gateway.cache.freshness import ANYTHING, explicit_lifetime
+from gateway.cache.invalidation import EVERYTHING, Touched, instance_number, is_write, may_have_happened, named_by, touched
+from gateway.cache.key import Key, Owner, key_of, owner_of, path_of
+from gateway.cache.looking import Looking, refused, wanted_by
+from gateway.cache.overtaking import Invalidations
+from gateway.cache.policy import Lifetimes
+from gateway.cache.store import CacheStore
+from gateway.exchange import Exchange, Request, Response, Target
+
+Numbered = Callable[[str, int], Awaitable[Sequence[str]]]
+_GONE = frozenset({404, 410})
+
+
+class Writing:
+    """Stores, renews and drops entries. ``clock`` is wall time in seconds, ``max_object_bytes`` the largest body kept, ``numbered``
+    tells which handles an environment has for an instance's number at Cloud Elements."""
+
+    def __init__(self, looking: Looking, store: CacheStore, clock: Callable[[], float], max_object_bytes: int, numbered: Numbered) -> None:
+        self._numbered = numbered
+        self._looking = looking
+        self._store = store
+        self._clock = clock
+        self._max_object_bytes = max_object_bytes
+        self.invalidations = Invalidations()
+
+    async def answered(self, request: Request, target: Target, response: Response, exchange: Exchange) -> None:
+        """``response`` came to a request that is no GET."""
+        if request.method == "HEAD":
+            await self._freshen(request, target, response)
+        elif is_write(request.method) and may_have_happened(response.status):
+            await self.invalidate(request, target, response, exchange)
+            if request.method == "POST":
+                await self._keep_posted(request, target, response)
+
+    async def invalidate(self, request: Request, target: Target, response: Response | None, exchange: Exchange) -> None:
+        """Drop what the write touches; ``response`` is None where none came."""
+        what = touched(request.method, path_of(request, target), element_call=target.instance is not None)
+        if response is not None and response.status < 400:
+            what = what.and_paths(_named(request, target, response))
+        gone = await self.drop(owner_of(target), what)
+        number = instance_number(request.path) if target.instance is None else None
+        if number is not None:
+            for handle in await self._numbered(target.environment.name, number):
+                gone += await self.drop((target.environment.name, handle), EVERYTHING)
+        exchange.note("cache", "invalidated", f"{gone} entries")
+
+    async def drop(self, owner: Owner, what: Touched) -> int:
+        """Remove what is touched of ``owner``, and keep out what is on its way; how many entries went."""
+        self.invalidations.add(owner, what)
+        return await self._store.drop(owner, what)
+
+    def draft(self, request: Request, target: Target, lifetimes: Lifetimes, asked: float, response: Response) -> Entry | str:
+        """The entry for the answer to a call that left at ``asked``, its body yet to come; or why there is none."""
+        size = len(response.body) if isinstance(response.body, bytes) else response.body.length or 0
+        if size > self._max_object_bytes:
+            return "too-large"
+        subject = Subject(target.instance.customer if target.instance else "", target.element)
+        now = self._clock()
+        return draft(response.status, response.headers, request.headers, asked, now, lifetimes, subject, response.reason)
+
+    async def keep(self, key: Key, entry: Entry, seen: int) -> bool:
+        """Store, unless something after the first ``seen`` invalidations overtook it."""
+        if self.invalidations.overtook(seen, key):
+            return False
+        return await self._store.keep(key, with_variant(await self._store.find(key), entry))
+
+    async def discard(self, key: Key, entry: Entry) -> None:
+        """Forget one variant."""
+        await self._store.keep(key, without_variant(await self._store.find(key), entry))
+
+    async def _freshen(self, request: Request, target: Target, response: Response) -> None:
+        """RFC 9111 §4.3.5: a HEAD tells whether the stored GET still holds, and renews it if so."""
+        decision = self._looking.decide(target)
+        if response.status not in (200, *_GONE) or refused(request, target, ANYTHING, decision):
+            return
+        seen = self.invalidations.count
+        look = await self._looking.look(request, target, ANYTHING, decision)
+        entry = look.entry
+        if entry is None:
+            return
+        same = response.status == entry.status and _tells_of(entry, response)
+        fresh = renewed(entry, response.headers, look.now, look.now, decision.lifetimes) if same else None
+        if fresh is None:
+            await self.discard(look.key, entry)
+        else:
+            await self.keep(look.key, fresh, seen)
+
+    async def _keep_posted(self, request: Request, target: Target, response: Response) -> None:
+        """RFC 9110 §9.3.3: an answer to POST that says how long it is fresh, and that it is what a GET here would give."""
+        same = named_by(response.headers.get("content-location"), request.target, target.environment.base_url) == request.target
+        if not same or explicit_lifetime(response.headers, control_of(response.headers), self._clock()) is None:
+            return
+        as_get = replace(request, method="GET", body=b"", headers=request.headers.without({"content-length", "transfer-encoding"}))
+        if refused(as_get, target, wanted_by(request), self._looking.decide(target)) or not isinstance(response.body, bytes):
+            return
+        entry = self.draft(as_get, target, Lifetimes(), self._clock(), response)
+        if not isinstance(entry, str):
+            await self.keep(key_of(as_get, target), replace(entry, body=response.body), self.invalidations.count)
+
+
+def _named(request: Request, target: Target, response: Response) -> list[str]:
+    """The paths that ``Location`` and ``Content-Location`` name, of the same upstream (RFC 9111 §4.4)."""
+    base = target.environment.base_url
+    named = [named_by(response.headers.get(name), request.target, base) for name in ("location", "content-location")]
+    return [one.partition("?")[0] for one in named if one]
+
+
+def _tells_of(entry: Entry, response: Response) -> bool:
+    """Whether the fields of a HEAD's answer fit the stored representation."""
+    length, changed = response.headers.get("content-length"), response.headers.get("last-modified")
+    return length in (None, str(len(entry.body))) and (None in (changed, entry.last_modified) or changed == entry.last_modified)
