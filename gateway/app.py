@@ -181,14 +181,16 @@ async def running(
         revalidations = Revalidations(telemetry.record, time.monotonic, time.time)
         stack.push_async_callback(revalidations.close)
         sender = Sender(client, limits, time.monotonic)
+        resolver = Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs)
+        explainer = Explainer(caller_keys, resolver, cache, limits, sender)
         pipeline = Pipeline(
             callers,
-            Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs),
+            resolver,
             cache,
             sender,
             Sealer(instances),
             revalidations,
-            Explainer(cache, limits, sender),
+            explainer,
         )
         following = Following(database, instances, caller_keys, telemetry.metrics)
         health.checks.append(following.degraded)
@@ -197,7 +199,7 @@ async def running(
         cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
         listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
         operations = Operations(database, vault, config)
-        app = make_app(AdminParts(operations, callers, cache, limits, telemetry, health))
+        app = make_app(AdminParts(operations, callers, cache, limits, telemetry, health, explainer))
         if cors is not None:
             cors.guard(app)
         accepting = Accepting(config, sockets, hurry)

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from gateway.cache import Cache
-from gateway.errors import BadRequest
+from gateway.callers import Caller
+from gateway.callers.keys import CallerKey
+from gateway.errors import BadRequest, MethodNotAllowed
 from gateway.exchange import Exchange, Headers, Pair, Request, Response, Target
+from gateway.instances import Resolver
 from gateway.instances.sealing import must_seal
 from gateway.limits import Limits
+from gateway.paths import PREFIX, origin_form, shape, split_prefix
+from gateway.reports import Question
 from gateway.upstream.sender import Sender
 
 FIELD = "gateway-explain"
+_ADDRESS = ("environment", "customer", "element", "instance")
 
 
 def wants_explanation(headers: Headers) -> bool:
@@ -34,10 +41,21 @@ def explained(document: dict[str, Any], exchange: Exchange) -> Response:
     return Response(200, Headers([("Content-Type", "application/json"), ("Cache-Control", "no-store")]), json.dumps(document).encode())
 
 
-class Explainer:
-    """Asks the rooms behind the one that found out for whom."""
+class Keys(Protocol):
+    """Where caller keys are found by their ids."""
 
-    def __init__(self, cache: Cache, limits: Limits, upstream: Sender) -> None:
+    async def by_id(self, key_id: str) -> CallerKey | None: ...
+
+
+_ANYBODY = CallerKey("", "anybody", b"", scopes=("hub", "platform:read", "platform:write"))
+
+
+class Explainer:
+    """Asks the rooms of the corridor. ``keys`` and ``resolver`` are needed by ``answer`` only."""
+
+    def __init__(self, keys: Keys, resolver: Resolver, cache: Cache, limits: Limits, upstream: Sender) -> None:
+        self._keys = keys
+        self._resolver = resolver
         self._cache = cache
         self._limits = limits
         self._upstream = upstream
@@ -60,6 +78,22 @@ class Explainer:
             "limits": self._limits.peek(target) if leaves else None,
             "upstream": self._preview(request, target, conditions, exchange) if leaves else None,
         }
+
+    async def answer(self, question: Question) -> dict[str, Any]:
+        """The same for an operator, who has no such call at hand; raises what the call itself would be refused with."""
+        key = await self._keys.by_id(question.key) if question.key is not None else replace(_ANYBODY, environments=self._resolver.names)
+        if key is None:
+            raise BadRequest("there is no caller key of this id")
+        prefix, rest = split_prefix(origin_form(f"{PREFIX}{question.path}"))
+        said = [(f"Gateway-{name.title()}", value) for name in _ADDRESS if (value := getattr(question, name)) is not None]
+        if question.method in ("TRACE", "CONNECT"):
+            raise MethodNotAllowed(f"{question.method} is not passed on")
+        request = Request(question.method, rest, Headers([*question.headers.items(), *said]), prefix=prefix)
+        exchange = Exchange("(drawn)", question.method, request.path, 0.0, traceparent="(drawn)")
+        exchange.caller = key.id
+        target = await self._resolver.resolve(request, Caller(key), exchange)
+        exchange.resource = shape(target.resource)
+        return await self.explain(request, target, exchange)
 
     def _preview(self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange) -> dict[str, Any]:
         return self._upstream.preview(request, target, conditions, exchange, sealed=must_seal(request.path))

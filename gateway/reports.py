@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from gateway.exchange import CacheResult
 from gateway.models import Model
+from gateway.settings import FIELD_NAME
 
 _STATUSES = r"^[1-5](\d\d|[xX]{2})(,[1-5](\d\d|[xX]{2}))*$"
 
@@ -33,6 +34,40 @@ class Purged(Model):
     """How many entries were dropped."""
 
     purged: int
+
+
+class CacheReport(Model):
+    """What the cache holds."""
+
+    entries: int = Field(description="Keys; the variants of one count once")
+    bytes: int = Field(description="Octets, by estimate, with what is around them")
+    max_bytes: int
+    max_object_bytes: int = Field(description="Largest answer that is kept")
+    saved: dict[str, int] = Field(description="By environment/element, calls since the start that were answered without asking upstream")
+
+
+class Question(Model):
+    """A call that is not made, only explained."""
+
+    method: str = Field(default="GET", pattern=r"^[A-Z][A-Z-]{0,31}$")
+    path: str = Field(pattern=r"^/", max_length=8192, description="Behind `/elements/api-v2`, with its query")
+    environment: str | None = Field(default=None, description="As `Gateway-Environment`")
+    customer: str | None = Field(default=None, description="As `Gateway-Customer`")
+    element: str | None = Field(default=None, description="As `Gateway-Element`")
+    instance: str | None = Field(default=None, description="As `Gateway-Instance`")
+    headers: dict[Annotated[str, Field(pattern=FIELD_NAME)], Annotated[str, Field(pattern=r"^[ -~]*$", max_length=4096)]] = Field(
+        default={}, max_length=50, description="Further fields of the call"
+    )
+    key: str | None = Field(default=None, description="The id of the caller key; absent: of one that may do everything")
+
+
+class Explained(Model):
+    """What would happen to a call: for whom it would be, what the cache would do, whether the budget lets it leave, what would be sent."""
+
+    call: dict[str, Any]
+    cache: dict[str, Any]
+    limits: dict[str, Any] | None = Field(description="Null where nothing would leave")
+    upstream: dict[str, Any] | None = Field(description="Null where nothing would leave; its secrets are masked")
 
 
 class BudgetQuery(Model):
@@ -155,6 +190,7 @@ class ExchangeRecord(Model):
     upstream_ms: float | None = Field(default=None, exclude_if=_is_none, description="Of these, until the head of the upstream's answer")
     bytes_up: int | None = Field(default=None, exclude_if=_is_none)
     bytes_down: int | None = Field(default=None, exclude_if=_is_none)
+    background: bool | None = Field(default=None, exclude_if=_is_none, description="Nobody waited for it: a stale answer was renewed")
     decisions: list[Decision]
 
 

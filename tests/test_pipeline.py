@@ -113,15 +113,15 @@ async def house(*answers: bytes, limit: int = 100) -> AsyncIterator[House]:
         async with Client(ClientSettings(response_timeout=0.3)) as client:
             limits = Limits(lambda _: Policy((parse_quota(f"{limit}/h"),)), time.monotonic, time.time)
             cache = Cache(lambda _: CachePolicy(), MemoryStore(1 << 20, time.time), time.time, 1 << 16)
-            sender = Sender(client, limits, time.monotonic)
+            sender, resolver = Sender(client, limits, time.monotonic), Resolver({"dev": dev}, None, tables)
             pipeline = Pipeline(
                 Callers(tables, time.time),
-                Resolver({"dev": dev}, None, tables),
+                resolver,
                 cache,
                 sender,
                 Sealer(tables),
                 Revalidations(lambda _: None, time.monotonic, time.time),
-                Explainer(cache, limits, sender),
+                Explainer(tables, resolver, cache, limits, sender),
             )
             yield House(pipeline, tables, queue, heads)
     finally:

@@ -121,6 +121,11 @@ class Cache:
         below = EVERYTHING if path is None else Touched(frozenset(), frozenset({segments(path)}))
         return await self._store.purge(environment, customer, element, below)
 
+    def report(self) -> dict[str, int]:
+        """How much is held, and how much may be."""
+        held = {"entries": self._store.entries, "bytes": self._store.bytes, "max_bytes": self._store.max_bytes}
+        return held | {"max_object_bytes": self._max_object_bytes}
+
     async def drop_instance(self, environment: str, handle: str) -> int:
         """Remove all of one instance: its mapping, token or configuration changed. How many entries went."""
         return await self._writing.drop((environment, handle), EVERYTHING)

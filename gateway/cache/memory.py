@@ -158,6 +158,11 @@ class MemoryStore:
         return int(self._shelf.currsize)
 
     @property
+    def max_bytes(self) -> int:
+        """What may be held."""
+        return int(self._shelf.maxsize)
+
+    @property
     def entries(self) -> int:
         """How many keys are held; the variants of one count once."""
         return len(self._shelf)

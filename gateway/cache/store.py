@@ -12,6 +12,18 @@ from gateway.cache.key import Key, Owner
 class CacheStore(Protocol):
     """Where entries are kept: all variants of a key together, the newest first. A store may lose any of them at any time."""
 
+    @property
+    def entries(self) -> int:
+        """How many keys are held."""
+
+    @property
+    def bytes(self) -> int:
+        """What is held, in octets."""
+
+    @property
+    def max_bytes(self) -> int:
+        """What may be held."""
+
     async def find(self, key: Key) -> tuple[Entry, ...]:
         """The entries of ``key`` that are of use still."""
 

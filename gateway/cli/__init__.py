@@ -25,6 +25,9 @@ _COMMANDS = {
     "elements": ("gateway.cli.elements", "app", "Presets: list, show."),
     "tail": ("gateway.cli.tail", "tail", "Follow calls live."),
     "trace": ("gateway.cli.trace", "trace", "Show a call that was made; write a bundle for support."),
+    "explain": ("gateway.cli.explain", "explain", "Show what would happen to a call, without making it."),
+    "cache": ("gateway.cli.cache", "app", "The cache of a running gateway: purge, stats."),
+    "limits": ("gateway.cli.limits", "limits", "Show the live budgets of a running gateway."),
     "db": ("gateway.cli.db", "app", "The database: upgrade."),
 }
 

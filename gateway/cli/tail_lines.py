@@ -48,8 +48,8 @@ def line(item: Mapping[str, Any], path_width: int | None = None) -> Text:
     text.append(f"{_who(item, path_width):<22} ", "cyan")
     text.append(f"{cache:<11} ", _CACHE.get(cache, ""))
     text.append(f"{limited:<8} ", _LIMITED.get(limited, "dim"))
-    text.append(f"{item['ms']:7.1f} ms ", "yellow" if item["ms"] >= 1000 else "")
-    text.append(f"({item.get('upstream_ms', 0.0):.1f}) ".rjust(9), "dim")
+    text.append(f"{_ms(item['ms'])} ms ".rjust(11), "yellow" if item["ms"] >= 1000 else "")
+    text.append(f"({_ms(item.get('upstream_ms', 0.0))}) ".rjust(9), "dim")
     text.append(printable(item["request_id"])[:_ID_SIGNS], "dim")
     return text
 
@@ -70,6 +70,10 @@ def decisions(item: Mapping[str, Any]) -> Text:
 def local_time(time: str) -> str:
     """The time of day where the reader is, to the millisecond, of an ISO 8601 time."""
     return datetime.fromisoformat(time).astimezone().isoformat(timespec="milliseconds")[11:23]
+
+
+def _ms(ms: float) -> str:
+    return f"{ms:.1f}" if ms < 10_000 else f"{ms:.0f}"
 
 
 def _path(path: str, width: int | None) -> str:

@@ -50,6 +50,11 @@ class Resolver:
         self._generation = -1
         self._remembered: dict[_Named, tuple[CallerKey, Environment, Instance]] = {}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the configured environments."""
+        return tuple(self._environments)
+
     async def resolve(self, request: Request, caller: Caller, exchange: Exchange) -> Target:
         """The target of the call.
 

@@ -12,11 +12,12 @@ from aiohttp import web
 from gateway.cache import Cache
 from gateway.callers import Callers
 from gateway.errors import NotAcceptable
+from gateway.explaining import Explainer
 from gateway.limits import Limits
 from gateway.models import CreatedKey, ImportReport, InstancePage, KeyPage, MappedInstance, ShownKey
 from gateway.operations import Format, Operations
 from gateway.operations.paging import cursor_of, position_of
-from gateway.reports import Budget, BudgetPage, Liveness, Purged, Readiness
+from gateway.reports import Budget, BudgetPage, CacheReport, Explained, Liveness, Purged, Readiness
 from gateway.server.admin_calls import shown
 from gateway.server.admin_exchanges import ExchangeCalls
 from gateway.server.admin_routes import CSV, NDJSON
@@ -39,6 +40,7 @@ class AdminParts:
     limits: Limits
     telemetry: Telemetry
     health: Health
+    explainer: Explainer
 
 
 class Handlers(DocsPage, ExchangeCalls):
@@ -100,6 +102,12 @@ class Handlers(DocsPage, ExchangeCalls):
         purged = await self._parts.cache.purge(purge.environment, purge.customer, purge.element, purge.path)
         log.info("cache purged", actor=call.actor, purged=purged)
         return Purged(purged=purged)
+
+    async def cache_report(self, _: Call) -> CacheReport:
+        return CacheReport(**self._parts.cache.report(), saved=self._parts.telemetry.metrics.saved())
+
+    async def explain(self, call: Call) -> Explained:
+        return Explained(**await self._parts.explainer.answer(call.body))
 
     async def limits(self, call: Call) -> BudgetPage:
         budgets = sorted((Budget(**row) for row in self._parts.limits.report()), key=lambda budget: budget.position)

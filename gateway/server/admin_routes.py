@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.errors import BadRequest, Conflict, NoInstance, NotAcceptable, NotFound, UnknownEnvironment
+from gateway.errors import (
+    AmbiguousInstance,
+    BadRequest,
+    Conflict,
+    MethodNotAllowed,
+    NoInstance,
+    NotAcceptable,
+    NotFound,
+    UnknownEnvironment,
+)
 from gateway.models import (
     CreatedKey,
     ImportReport,
@@ -20,15 +29,18 @@ from gateway.models import (
 from gateway.reports import (
     BudgetPage,
     BudgetQuery,
+    CacheReport,
     ExchangeFind,
     ExchangeFollow,
     ExchangeNews,
     ExchangePage,
     ExchangeQuery,
+    Explained,
     FoundPage,
     Liveness,
     Purge,
     Purged,
+    Question,
     Readiness,
 )
 from gateway.server.routing import BULK_OCTETS, Answer, Body, Route
@@ -169,6 +181,18 @@ RUNNING = (
         scope="admin",
         answer=Answer(model=Purged),
         body=Body(model=Purge, required=False),
+    ),
+    Route("GET", PREFIX + "/cache", "cache_report", "Show what the cache holds", scope="admin", answer=Answer(model=CacheReport)),
+    Route(
+        "POST",
+        PREFIX + "/explain",
+        "explain",
+        "Explain a call without making it",
+        scope="admin",
+        answer=Answer(model=Explained),
+        body=Body(model=Question),
+        problems=(NotFound, NoInstance, UnknownEnvironment, AmbiguousInstance, MethodNotAllowed),
+        about="The same as `Gateway-Explain: 1` at the data listener. A call that would be refused is refused here with the same problem.",
     ),
     Route("GET", PREFIX + "/limits", "limits", "Show live budgets", scope="admin", answer=Answer(model=BudgetPage), query=BudgetQuery),
     Route(

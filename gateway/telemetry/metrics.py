@@ -92,6 +92,7 @@ class Metrics:
         Info("gateway_build", "Which program this is", registry=registry).info({"version": __version__})
         self._tallies: dict[tuple[str, str, str, str, str], Tally] = {}
         self._upstream_tallies: dict[tuple[str, str, str, str, str], Tally] = {}
+        self._saved: Numbers[str] = Numbers()
         self._unanswered: Numbers[tuple[str, str, str, str]] = Numbers()
         self._shapes: dict[str, set[str]] = {}  # by element: those that have a name of their own here
         self._shares: Callable[[], Shares] = dict
@@ -145,7 +146,10 @@ class Metrics:
     def settle(self) -> None:
         """Bring everything up to date for a scrape; to be called where calls are counted, in no other thread."""
         for key, tally in self._tallies.items():
-            self._requests.labels(*key).inc(tally.pour(self._duration.labels(key[0], key[1], key[4])))
+            calls = tally.pour(self._duration.labels(key[0], key[1], key[4]))
+            self._requests.labels(*key).inc(calls)
+            if calls and key[4] in ("hit", "stale"):
+                self._saved[f"{key[0]}/{key[1]}"] += calls
         for key, tally in self._upstream_tallies.items():
             self._upstream.labels(*key).inc(tally.pour(self._upstream_duration.labels(*key[:3])))
         for where, calls in self._unanswered.items():
@@ -195,6 +199,11 @@ class Metrics:
         self._instances.clear()
         for (environment, element, state), number in counts.items():
             self._instances.labels(environment, self._element(element), state).inc(number)
+
+    def saved(self) -> dict[str, int]:
+        """By ``environment/element``, calls since the start that were answered from the cache alone."""
+        self.settle()
+        return dict(sorted(self._saved.items()))
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """(body, content type) of a scrape, up to date."""

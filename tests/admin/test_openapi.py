@@ -23,6 +23,9 @@ from gateway.callers.store import Keys
 from gateway.database.engine import open_database, upgrade
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange
+from gateway.explaining import Explainer
+from gateway.instances import Resolver
+from gateway.instances.store import Instances
 from gateway.instances.vault import Vault
 from gateway.limits import Limits
 from gateway.limits.store import Policy
@@ -37,6 +40,9 @@ from gateway.settings import Config
 from gateway.telemetry import Telemetry
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent, as_json
+from gateway.upstream.client import Client
+from gateway.upstream.pool import ClientSettings
+from gateway.upstream.sender import Sender
 from tests.admin.conftest import PREFIX, Api
 
 DOCUMENT = document()
@@ -48,16 +54,15 @@ async def app(tmp_path: Path) -> AsyncIterator[web.Application]:
     """The admin application as the gateway makes it."""
     upgrade(tmp_path / "gateway.db")
     async with open_database(tmp_path / "gateway.db") as database:
-        yield make_app(
-            AdminParts(
-                Operations(database, Vault([("k1", b"1" * 32)]), Config()),
-                Callers(Keys(database), time),
-                Cache(lambda _: CachePolicy(), MemoryStore(1, time), time, 1),
-                Limits(lambda _: Policy(), monotonic, time),
-                Telemetry(Metrics([]), None, Recent()),
-                Health(),
-            )
-        )
+        vault, keys = Vault([("k1", b"1" * 32)]), Keys(database)
+        cache = Cache(lambda _: CachePolicy(), MemoryStore(1, time), time, 1)
+        limits = Limits(lambda _: Policy(), monotonic, time)
+        async with Client(ClientSettings()) as client:
+            resolver = Resolver({}, None, Instances(database, vault))
+            explainer = Explainer(keys, resolver, cache, limits, Sender(client, limits, monotonic))
+            telemetry = Telemetry(Metrics([]), None, Recent())
+            operations = Operations(database, vault, Config())
+            yield make_app(AdminParts(operations, Callers(keys, time), cache, limits, telemetry, Health(), explainer))
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
