@@ -4,10 +4,10 @@ PYTHON = $(VENV)/bin/python
 READY = $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench image lock clean
+.PHONY: help demo test lint format docs conformance bench image lock clean
 
 help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 $(READY): requirements.lock pyproject.toml tools/setup.sh
 	@tools/setup.sh $(VENV)
@@ -16,7 +16,7 @@ demo: $(READY)  ## Run sandbox and gateway together, make calls, stay up to be t
 	@$(PYTHON) -m gateway demo $(ARGS)
 
 test: $(READY)  ## Run the tests
-	@tools/debian.sh curl prometheus chromium buildah debootstrap systemd-analyze=systemd || true
+	@tools/debian.sh curl node=nodejs npm prometheus chromium buildah debootstrap systemd-analyze=systemd || true
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: $(READY)  ## Check style, types and import contracts
@@ -37,6 +37,9 @@ docs: $(READY)  ## Write the tables of the documentation and the dashboards anew
 bench: $(READY)  ## Compare with a bare aiohttp pass-through, and measure memory
 	@tools/debian.sh wrk || true
 	@$(PYTHON) -m bench $(ARGS)
+
+conformance: $(READY)  ## Measure the cache by the suite of cache-tests.fyi and write docs/cache-conformance.md
+	@$(PYTHON) -m tools.conformance
 
 image: $(READY)  ## Build the container image with Docker, Podman or buildah
 	@PYTHON=$(PYTHON) tools/image.sh $(TAG)

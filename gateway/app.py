@@ -178,7 +178,7 @@ async def running(
         limits = Limits(memoize(lambda key: limit_policy(config, key)), time.monotonic, time.time)
         telemetry.metrics.watch_budgets(limits.shares)
         callers = Callers(caller_keys, time.time, Certificates(config.callers.certificates))
-        revalidations = Revalidations(telemetry.record, time.monotonic, time.time)
+        revalidations = Revalidations(telemetry.record, time.monotonic, time.time, config.cache.max_object_bytes)
         stack.push_async_callback(revalidations.close)
         sender = Sender(client, limits, time.monotonic)
         resolver = Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs)

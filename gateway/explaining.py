@@ -64,7 +64,7 @@ class Explainer:
         """Sections ``call``, ``cache``, ``limits`` and ``upstream``; the last two are null where the cache would answer."""
         instance = target.instance
         cache, conditions = await self._cache.explain(request, target)
-        leaves = cache["outcome"] not in ("hit", "stale")
+        leaves = cache["outcome"] in ("miss", "bypass")
         return {
             "call": {
                 "caller": exchange.caller or None,

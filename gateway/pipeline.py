@@ -20,6 +20,7 @@ from gateway.instances.provisioning import Sealer
 from gateway.instances.sealing import must_seal
 from gateway.paths import shape
 from gateway.revalidation import Revalidations, unconditional
+from gateway.upstream.headers import end_to_end
 from gateway.upstream.sender import Sender
 
 
@@ -54,6 +55,8 @@ class Pipeline:
         if FIELD in request.headers and wants_explanation(request.headers):
             return explained(await self.explainer.explain(request, target, exchange), exchange)
         exchange.phase = "cache"
+        if "connection" in request.headers:
+            request.headers = end_to_end(request.headers)
         found = await self.cache.look_up(request, target, exchange)
         if not isinstance(found, Fresh):
             return await self._forward(request, target, found, exchange)

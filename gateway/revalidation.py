@@ -11,8 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import structlog
+
 from gateway.errors import GatewayError
-from gateway.exchange import Exchange, Request, Response
+from gateway.exchange import Exchange, Request, Response, Stream
+
+log = structlog.get_logger("gateway")
 
 MOST = 64
 _THE_CALLERS = frozenset({"if-none-match", "if-modified-since", "range", "if-range", "cache-control", "pragma", "prefer", "expect"})
@@ -24,9 +28,13 @@ def unconditional(request: Request) -> Request:
 
 
 class Revalidations:
-    """The calls on their way in the background. ``record`` is told of each at its end; the clocks are in seconds."""
+    """The calls on their way in the background. ``record`` is told of each at its end; the clocks are in seconds; ``most`` is the largest
+    body that is kept."""
 
-    def __init__(self, record: Callable[[Exchange], None], monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(
+        self, record: Callable[[Exchange], None], monotonic: Callable[[], float], wall: Callable[[], float], most: int = 1024**2
+    ) -> None:
+        self._most = most
         self._record = record
         self._monotonic = monotonic
         self._wall = wall
@@ -51,15 +59,29 @@ class Revalidations:
             response = await call(exchange)
             exchange.status = response.status
             if not isinstance(response.body, bytes):
-                async for chunk in response.body:
-                    exchange.bytes_down += len(chunk)
-                await response.body.aclose()
+                await self._drain(response.body, exchange)
         except GatewayError as error:
-            exchange.status = error.status
-            exchange.outcome = error.slug
+            exchange.status, exchange.outcome = error.status, error.slug
+        except asyncio.CancelledError:
+            exchange.outcome = "stopped"
+            raise
+        except Exception as error:  # whatever it is, it is ours, and its text may hold anything
+            exchange.status, exchange.outcome = 500, "internal"
+            log.error("revalidation failed", error=type(error).__name__, request_id=exchange.request_id)
         finally:
             exchange.total_seconds = self._monotonic() - started
             self._record(exchange)
+
+    async def _drain(self, body: Stream, exchange: Exchange) -> None:
+        """Read the answer for the cache; nobody needs one that is too large to be kept."""
+        try:
+            async for chunk in body:
+                exchange.bytes_down += len(chunk)
+                if exchange.bytes_down > self._most:
+                    exchange.note("cache", "not stored", "too-large")
+                    return
+        finally:
+            await body.aclose()
 
     async def close(self) -> None:
         """End what is on its way."""

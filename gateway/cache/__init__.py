@@ -80,7 +80,7 @@ class Cache:
             return self._past("range", "gateway; fwd=bypass; detail=range", wanted, exchange)
         exchange.cache, exchange.cache_status = "miss", f"gateway; fwd={look.reason}"
         self._insist(wanted, exchange)
-        return await self._missing(look, request, wanted, exchange)
+        return await self._missing(look, request, target, wanted, exchange)
 
     async def explain(self, request: Request, target: Target) -> tuple[dict[str, Any], tuple[Pair, ...] | None]:
         """What ``look_up`` would come to, for people, and the conditions that would go up; see ``explain.py``."""
@@ -89,8 +89,8 @@ class Cache:
     async def settle(self, request: Request, target: Target, found: Found, response: Response, exchange: Exchange) -> Response:
         """What the caller gets for the upstream's ``response``: itself, being stored as it is read, the entry that a 304 confirmed, or a
         stale one where the upstream failed. After a write, what it touches is dropped."""
-        if request.method != "GET":
-            await self._writing.answered(request, target, response, exchange)
+        if request.method != "GET" and isinstance(found, Bypass):
+            await self._writing.answered(request, target, found, response, exchange)
         if not isinstance(found, (Stale, Miss)):
             return response
         try:
@@ -117,9 +117,8 @@ class Cache:
         self, environment: str | None = None, customer: str | None = None, element: str | None = None, path: str | None = None
     ) -> int:
         """Remove the entries that fit all that is given; ``path`` (without hub) stands for itself and all below. How many went."""
-        self._invalidations.add_everything()
         below = EVERYTHING if path is None else Touched(frozenset(), frozenset({segments(path)}))
-        return await self._store.purge(environment, customer, element, below)
+        return await self._writing.purge(environment, customer, element, below)
 
     def report(self) -> dict[str, int]:
         """How much is held, and how much may be."""
@@ -146,32 +145,47 @@ class Cache:
         self._flights.forget(key)
         return Fresh(response, Stale(entry, "stale", self._plan(look, self._flights.lead(key, self._invalidations.count))))
 
-    async def _missing(self, look: Look, request: Request, wanted: Wishes, exchange: Exchange) -> Found:
+    async def _missing(self, look: Look, request: Request, target: Target, wanted: Wishes, exchange: Exchange) -> Found:
         """Nothing stored will do. Another call may be about to bring it; otherwise this one leaves, and others may wait for it."""
         flight: Flight | None = None
+        reason = look.reason
         own_word = wanted.no_cache or wanted.max_age <= 0  # this caller wants the origin's, given after it asked
-        if not own_word and look.reason != "request" and _CONDITIONS.isdisjoint(request.headers.index):
+        while not own_word and look.reason != "request" and _CONDITIONS.isdisjoint(request.headers.index):
             key = self._flights.key(look.key, request.headers, look.entries)
             flying = self._flying(look, key)
             if flying is None:
                 flight = self._flights.lead(key, self._invalidations.count)
-            else:
-                exchange.note("cache", "waiting", "a call for the same is on its way")
-                landed = await flying.wait()
-                look = look._replace(now=self._clock())
-                if isinstance(landed, Landed):
-                    shared = self._shared(landed, flying, look, request, wanted, exchange)
-                    if shared is not None:
-                        return shared
-                elif landed:
-                    flight = flying
-                    flight.seen = self._invalidations.count
+                break
+            exchange.note("cache", "waiting", "a call for the same is on its way")
+            landed = await flying.wait()
+            try:
+                # What was stored before the wait may be gone by now, or something new may be there.
+                look = await self._looking.look(request, target, wanted, look.decision)
+            except BaseException:
+                if landed is True:
+                    flying.hand_over()
+                raise
+            if landed is True:
+                flight, flying.seen = flying, self._invalidations.count
+                break
+            shared = self._shared(landed, flying, look._replace(reason=reason), request, wanted, exchange)
+            if shared is not None:
+                return shared
+            if look.entry is not None and look.reason in ("hit", "stale-while-revalidate"):
+                return self._given(look, look.entry, request, exchange)
+            if not self._invalidations.overtook(flying.seen, look.key):
+                break  # it cannot be shared; where a write overtook it, those who wait want another, and one of them goes
+        exchange.cache_status = f"gateway; fwd={look.reason}"
         exchange.note("cache", "miss", look.reason)
         plan = self._plan(look, flight)
         return Stale(look.entry, look.reason, plan) if look.entry else Miss(look.reason, plan)
 
-    def _shared(self, landed: Landed, flying: Flight, look: Look, request: Request, wanted: Wishes, exchange: Exchange) -> Fresh | None:
-        """The answer that another call brought, if this request may have it."""
+    def _shared(
+        self, landed: Landed | bool, flying: Flight, look: Look, request: Request, wanted: Wishes, exchange: Exchange
+    ) -> Fresh | None:
+        """The answer that another call brought, if it brought one and this request may have it."""
+        if not isinstance(landed, Landed):
+            return None
         entry, filling = landed.entry, landed.filling
         age = entry.age(look.now)
         if not fits(entry, request.headers) or age >= entry.lifetime or not wanted.allow(age, entry.lifetime):
@@ -211,7 +225,7 @@ class Cache:
         exchange.cache, exchange.cache_status = "bypass", status
         exchange.note("cache", "bypass", reason)
         self._insist(wanted, exchange)
-        return Bypass(reason)
+        return Bypass(reason, self._clock(), self._invalidations.count)
 
     def _insist(self, wanted: Wishes, exchange: Exchange) -> None:
         if wanted.only_if_cached:
@@ -224,7 +238,7 @@ class Cache:
         await _close(response)
         now = self._clock()
         plan = found.plan
-        entry = renewed(found.entry, response.headers, plan.asked, now, plan.lifetimes)
+        entry = renewed(found.entry, response.headers, request.headers, plan.asked, now, plan.lifetimes)
         if entry is None:
             await self._writing.discard(plan.key, found.entry)
         else:

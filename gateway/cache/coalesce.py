@@ -10,7 +10,6 @@ the key (``key.negotiated``), and a waiter whom the answer turns out not to fit 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from gateway.exchange import Headers
 
 REMEMBERED_S = 120.0  # how long a key counts as one whose answers cannot be shared
 _REMEMBERED = 10_000
+_LONGEST_VARY = 256
 _FAILURES = 2
 
 FlightKey = tuple[Key, tuple[tuple[str, str | None], ...]]
@@ -43,7 +43,7 @@ class Flight:
 
     def __init__(self, flights: Flights, key: FlightKey, seen: int) -> None:
         self._flights = flights
-        self._waiting: deque[asyncio.Future[Landed | bool]] = deque()
+        self._waiting: dict[asyncio.Future[Landed | bool], None] = {}  # in the order in which they came
         self._failures = 0
         self.key = key
         self.seen = seen
@@ -54,10 +54,11 @@ class Flight:
         if self.landed is not None:
             return self.landed
         news: asyncio.Future[Landed | bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(news)
+        self._waiting[news] = None
         try:
             return await news
         except asyncio.CancelledError:
+            self._waiting.pop(news, None)
             if news.done() and not news.cancelled() and news.result() is True:
                 self.hand_over()  # it was handed over to one who is leaving
             raise
@@ -80,7 +81,8 @@ class Flight:
         """The leader left, or its call ``failed``: the first waiter leads; after a second failure each goes its own way."""
         self._failures += failed
         while self._waiting and self._failures < _FAILURES:
-            news = self._waiting.popleft()
+            news = next(iter(self._waiting))
+            del self._waiting[news]
             if not news.done():
                 news.set_result(True)
                 return
@@ -88,8 +90,8 @@ class Flight:
         self._tell(False)
 
     def _tell(self, what: Landed | bool) -> None:
-        while self._waiting:
-            news = self._waiting.popleft()
+        waiting, self._waiting = self._waiting, {}
+        for news in waiting:
             if not news.done():
                 news.set_result(what)
 
@@ -99,13 +101,14 @@ class Flights:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._flying: dict[FlightKey, Flight] = {}
-        self._unshared: TTLCache[FlightKey, bool] = TTLCache(_REMEMBERED, REMEMBERED_S, clock)
-        self._varied: LRUCache[Key, tuple[str, ...]] = LRUCache(_REMEMBERED)
+        # By hash, as keys can be kilobytes long: two that share one wait, or do not, where they need not.
+        self._unshared: TTLCache[int, bool] = TTLCache(_REMEMBERED, REMEMBERED_S, clock)
+        self._varied: LRUCache[int, tuple[str, ...]] = LRUCache(_REMEMBERED)
 
     def key(self, key: Key, wanted: Headers, entries: tuple[Entry, ...]) -> FlightKey:
         """What a request shares with those that may wait for its answer: the key, what it negotiates, and its values of the fields by
         which answers of that key were seen to vary."""
-        names = {name for entry in entries for name, _ in entry.varies}.union(self._varied.get(key, ()))
+        names = {name for entry in entries for name, _ in entry.varies}.union(self._varied.get(hash(key), ()))
         return key, negotiated(wanted) + secondary(tuple(sorted(names)), wanted)
 
     def find(self, key: FlightKey) -> Flight | None:
@@ -115,23 +118,23 @@ class Flights:
     def lead(self, key: FlightKey, seen: int) -> Flight:
         """A new flight, in place of one that is there; nobody will wait for it where answers of this key cannot be shared."""
         flight = Flight(self, key, seen)
-        if key not in self._unshared:
+        if hash(key) not in self._unshared:
             self._flying[key] = flight
         return flight
 
     def learn(self, flight: Flight, entry: Entry) -> None:
         """Answers of this key can be shared, among those whose fields agree in what ``entry`` varies by."""
         self.forget(flight.key)
-        if entry.varies:
-            self._varied[flight.key[0]] = tuple(name for name, _ in entry.varies)
+        if 0 < sum(len(name) for name, _ in entry.varies) <= _LONGEST_VARY:
+            self._varied[hash(flight.key[0])] = tuple(name for name, _ in entry.varies)
 
     def remember(self, key: FlightKey) -> None:
         """Answers of this key cannot be shared."""
-        self._unshared[key] = True
+        self._unshared[hash(key)] = True
 
     def forget(self, key: FlightKey) -> None:
         """They can, after all."""
-        self._unshared.pop(key, None)
+        self._unshared.pop(hash(key), None)
 
     def end(self, flight: Flight) -> None:
         """Nobody can join ``flight`` any more."""

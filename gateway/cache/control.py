@@ -18,17 +18,17 @@ _DIRECTIVE = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)
 # RFC 8941 §3.2, as RFC 9213 §2.1 wants targeted fields to be: a dictionary whose keys are lower-case. What is none is ignored whole.
 _BARE = r'-?\d{1,15}(?:\.\d{1,3})?|"(?:[ !#-\[\]-~]|\\["\\])*"|:[A-Za-z0-9+/=]*:|\?[01]|[A-Za-z*][!#$%&\'*+.^_`|~0-9A-Za-z:/-]*'
 _PARAMETERS = rf"(?:; *[a-z*][a-z0-9_.*-]*(?:=(?:{_BARE}))?)*"
-_MEMBER = re.compile(rf"[ \t]*([a-z*][a-z0-9_.*-]*)(?:=({_BARE}))?{_PARAMETERS}[ \t]*(?:,(?=[ \t]*[a-z*])|\Z)")
+_INNER = rf"\( *(?:(?:{_BARE}){_PARAMETERS}(?: +(?:{_BARE}){_PARAMETERS})* *)?\)"
+_MEMBER = re.compile(rf"[ \t]*([a-z*][a-z0-9_.*-]*)(?:=({_BARE}|{_INNER}))?{_PARAMETERS}[ \t]*(?:,(?=[ \t]*[a-z*])|\Z)")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NUMBERS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
 
 
 def directives(value: str | None) -> Mapping[str, str | None]:
     """The directives of a Cache-Control value by lower-case name; of a repeated one the first (RFC 9111 §4.2.1, §5.2)."""
     found: dict[str, str | None] = {}
-    if value:
-        for match in _DIRECTIVE.finditer(value):
-            name, quoted, bare = match.groups()
-            found.setdefault(name.lower(), bare if quoted is None else quoted)
+    for name, quoted, bare in _each(value):
+        found.setdefault(name.lower(), bare if quoted is None else quoted)
     return found
 
 
@@ -84,13 +84,13 @@ def control_of(headers: Headers) -> Control:
 def _control(general: str | None, targeted: str | None) -> Control:
     special = _dictionary(targeted) if targeted else None
     said = special or directives(general)
-    no_cache, private = said.get("no-cache"), said.get("private")
+    no_cache, private = (_fields_of(general, special, name) for name in ("no-cache", "private"))
     return Control(
         no_store="no-store" in said,
-        no_cache="no-cache" in said and not _names(no_cache),
-        no_cache_fields=_names(no_cache),
-        private="private" in said and not _names(private),
-        private_fields=_names(private),
+        no_cache=no_cache is not None and not no_cache,
+        no_cache_fields=no_cache or frozenset(),
+        private=private is not None and not private,
+        private_fields=private or frozenset(),
         public="public" in said,
         must_revalidate="must-revalidate" in said or "proxy-revalidate" in said,
         must_understand="must-understand" in said,
@@ -106,8 +106,27 @@ def _seconds(said: Mapping[str, str | None], name: str) -> float | None:
     return (delta_seconds(said[name]) or 0.0) if name in said else None
 
 
+def _fields_of(general: str | None, special: Mapping[str, str | None] | None, name: str) -> frozenset[str] | None:
+    """Which fields ``no-cache`` or ``private`` is about: none of them for the whole answer, None where it is not said. Of several the
+    strictest counts."""
+    if special:
+        values = [special[name]] if name in special else []
+    else:
+        values = [quoted if quoted is not None else bare for said, quoted, bare in _each(general) if said.lower() == name]
+    if not values:
+        return None
+    names = [_names(value) for value in values]
+    return frozenset().union(*names) if all(names) else frozenset()
+
+
+def _each(value: str | None) -> list[tuple[str, str | None, str | None]]:
+    return [(match[1], match[2], match[3]) for match in _DIRECTIVE.finditer(value or "")]
+
+
 def _names(value: str | None) -> frozenset[str]:
-    return frozenset(name.strip().lower() for name in value.split(",") if name.strip()) if value else frozenset()
+    """The field names of a qualified form; none, so that it counts for the whole answer, where they are not all names."""
+    names = frozenset(name.strip().lower() for name in value.split(",") if name.strip()) if value else frozenset()
+    return names if all(map(_TOKEN.fullmatch, names)) else frozenset()
 
 
 def _dictionary(value: str) -> Mapping[str, str | None] | None:

@@ -152,9 +152,10 @@ def _dated(fields: tuple[Pair, ...], answer: Headers, received: float) -> tuple[
     return fields if "date" in answer else (*fields, ("Date", formatdate(received, usegmt=True)))
 
 
-def renewed(entry: Entry, answer: Headers, asked: float, received: float, lifetimes: Lifetimes) -> Entry | None:
-    """``entry`` with its fields updated from those of a 304 to our conditions, or of a 200 to a HEAD (RFC 9111 §3.2, §4.3.4, §4.3.5); None
-    where it must not be kept: ``answer`` speaks of another representation, or says that this one is no longer to be stored."""
+def renewed(entry: Entry, answer: Headers, wanted: Headers, asked: float, received: float, lifetimes: Lifetimes) -> Entry | None:
+    """``entry`` with its fields updated from those of a 304 to our conditions, or of a 200 to a HEAD, the request having the fields
+    ``wanted`` (RFC 9111 §3.2, §4.3.4, §4.3.5); None where it must not be kept: ``answer`` speaks of another representation, or says that
+    this one is no longer to be stored. It varies by what it says now."""
     if _another(entry, answer):
         return None
     update = [pair for lowered, pair in zip(answer.names, answer.pairs, strict=True) if lowered not in _NOT_RENEWED]
@@ -164,10 +165,10 @@ def renewed(entry: Entry, answer: Headers, asked: float, received: float, lifeti
     age = answer.get("age")
     if age is not None:
         merged = merged.plus(("Age", age))
-    fresh = draft(entry.status, merged, Headers(), asked, received, lifetimes, entry.subject, entry.reason)
+    fresh = draft(entry.status, merged, wanted, asked, received, lifetimes, entry.subject, entry.reason)
     if isinstance(fresh, str) or "set-cookie" in answer:
         return None
-    return replace(fresh, body=entry.body, varies=entry.varies)
+    return replace(fresh, body=entry.body)
 
 
 def _another(entry: Entry, answer: Headers) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from gateway.cache.conditional import conditions
@@ -16,22 +17,28 @@ _OUTCOMES = {"hit": "hit", "stale-while-revalidate": "stale"}
 
 
 async def explain(looking: Looking, request: Request, target: Target) -> tuple[dict[str, Any], tuple[Pair, ...] | None]:
-    """(``outcome``: hit, stale, miss or bypass, with its ``reason``, the ``policy``, and the ``key`` and ``stored`` answer where there is
-    one; the conditions that would go up instead of the caller's)."""
+    """(``outcome``: hit, stale, miss, bypass or refused (``only-if-cached``), with its ``reason``, the ``policy``, and the ``key`` and
+    ``stored`` answer where there is one; the conditions that would go up instead of the caller's)."""
     wanted, decision = wanted_by(request), looking.decide(target)
     past = _past(request, target, wanted, decision)
     if past:
-        document: dict[str, Any] = {"outcome": "bypass", "reason": past, "policy": _policy(decision)}
+        document: dict[str, Any] = {
+            "outcome": "refused" if wanted.only_if_cached else "bypass",
+            "reason": past,
+            "policy": _policy(decision),
+        }
         if is_write(request.method):
             document["drops"] = _drops(request, target)
         return document, None
-    look = await looking.look(request, target, wanted, decision)
+    look = await looking.look(request, target, wanted, decision, use=False)
     outcome = _OUTCOMES.get(look.reason, "miss")
     if outcome == "miss" and ("range" in request.headers or "if-range" in request.headers):
         outcome = "bypass"
+    if outcome in ("miss", "bypass") and wanted.only_if_cached:
+        outcome = "refused"
     document = {
         "outcome": outcome,
-        "reason": look.reason if outcome != "bypass" else "range",
+        "reason": {"bypass": "range", "refused": "only-if-cached"}.get(outcome, look.reason),
         "policy": _policy(decision),
         "key": _key(look),
         "variants": len(look.entries),
@@ -62,7 +69,7 @@ def _key(look: Look) -> dict[str, Any]:
 
 
 def _stored(look: Look) -> dict[str, Any] | None:
-    """Seconds; ``fresh_for`` is negative where it is stale."""
+    """Seconds; ``fresh_for`` is negative where it is stale, null where the clock went back and nobody knows."""
     entry = look.entry
     if entry is None:
         return None
@@ -70,8 +77,8 @@ def _stored(look: Look) -> dict[str, Any] | None:
     return {
         "status": entry.status,
         "bytes": len(entry.body),
-        "age": round(age, 3),
-        "fresh_for": round(entry.lifetime - age, 3),
+        "age": round(age, 3) if isfinite(age) else None,
+        "fresh_for": round(entry.lifetime - age, 3) if isfinite(age) else None,
         "stale_while_revalidate": entry.while_revalidating,
         "stale_if_error": entry.if_error,
         "etag": entry.etag,

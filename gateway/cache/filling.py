@@ -36,6 +36,7 @@ class Filling:
         self._store = store
         self._ended = ended
         self._chunks: deque[bytes] = deque()
+        self._due: deque[int] = deque()  # how many readers have each of them to read still; only where nothing is stored
         self._dropped = 0  # chunks that all have read
         self._size = 0
         self._held = 0  # octets in `_chunks`
@@ -67,8 +68,7 @@ class Filling:
         while True:
             if reader.at < self._dropped + len(self._chunks):
                 chunk = self._chunks[reader.at - self._dropped]
-                reader.at += 1
-                self._trim()
+                self._took(reader)
                 yield chunk
             elif self._error is not None:
                 raise self._error
@@ -85,12 +85,15 @@ class Filling:
                 self._chunks.append(chunk)
                 self._size += len(chunk)
                 self._held += len(chunk)
-                self._over = self._over or self._size > self._limit
+                if self._over:
+                    self._due.append(len(self._readers))
+                elif self._size > self._limit:
+                    self._over = True
+                    self._due.extend(sum(reader.at <= at for reader in self._readers) for at in range(len(self._chunks)))
+                    self._let_go()
                 self._tell()
                 while self._over and self._held > _WINDOW:
-                    self._trim()
-                    if self._held > _WINDOW:
-                        await self._news()
+                    await self._news()
         except GatewayError as error:
             self._error = error
         except Exception:  # somebody else's, whose text may hold anything
@@ -102,15 +105,23 @@ class Filling:
             # The readers have all they need: none of them waits for this.
             await self._store(b"".join(self._chunks))
 
-    def _trim(self) -> None:
-        """Let go of what every reader has read, where it will not be stored."""
-        if not self._over:
-            return
-        behind = min((reader.at for reader in self._readers), default=self._dropped + len(self._chunks))
-        while self._dropped < behind and self._chunks:
+    def _took(self, reader: Reader) -> None:
+        """``reader`` has the next chunk."""
+        if self._over:
+            self._due[reader.at - self._dropped] -= 1
+        reader.at += 1
+        if self._over:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget what every reader has read, where it will not be stored."""
+        before = self._dropped
+        while self._due and not self._due[0]:
+            self._due.popleft()
             self._held -= len(self._chunks.popleft())
             self._dropped += 1
-        self._tell()
+        if self._dropped > before and self._held <= _WINDOW:
+            self._tell()
 
     async def _news(self) -> None:
         news = asyncio.get_running_loop().create_future()
@@ -125,9 +136,13 @@ class Filling:
 
     async def leave(self, reader: Reader) -> None:
         """``reader`` reads no more. The last one to leave ends a transfer that is not over."""
-        self._readers.discard(reader)
+        if reader in self._readers:
+            self._readers.discard(reader)
+            if self._over:
+                for position in range(reader.at - self._dropped, len(self._due)):
+                    self._due[position] -= 1
+                self._let_go()
         if self._readers or self._finished:
-            self._trim()
             return
         self._finished = True
         self._error = self._error or Internal("nobody reads the answer any more")

@@ -64,9 +64,12 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """The call goes past the cache, and its answer too."""
+    """The call goes past the cache, and its answer too. ``asked`` and ``seen`` as in ``Plan``: a HEAD or POST may tell of what is
+    stored."""
 
     reason: str
+    asked: float = 0.0
+    seen: int = 0
 
     @property
     def conditions(self) -> tuple[Pair, ...] | None:

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin
 
-from gateway.paths import families, without_hub
+from gateway.paths import families
 
 Segments = tuple[str, ...]
 
@@ -37,22 +37,36 @@ class Touched(NamedTuple):
         """Whether the answer at ``path`` is touched."""
         return path in self.exact or any(path[: len(root)] == root for root in self.below)
 
-    def and_paths(self, paths: Iterable[str]) -> Touched:
-        """This, and the raw ``paths`` with any query."""
-        return self._replace(exact=self.exact | {segments(without_hub(path)) for path in paths})
+    def and_places(self, places: Iterable[Segments]) -> Touched:
+        """This, and ``places`` with any query; everything where one of them is no resource's."""
+        more = frozenset(places)
+        return EVERYTHING if any(len(one) > _DEEPEST for one in more) else self._replace(exact=self.exact | more)
 
 
 _DEEPEST = 64  # no resource is: what a path of thousands of parts touches would take megabytes to say
 EVERYTHING = Touched(frozenset(), frozenset({()}))
 
 
-@lru_cache(maxsize=4096)
 def segments(path: str) -> Segments:
     """The parts of a raw path, such that spellings of one resource agree: percent-decoded once, no empty parts, no ``;`` parameters,
     names (every other part, from the first) in lower case. An encoded slash stays inside of its part."""
+    return _remembered(path) if len(path) < _LONG else _segments(path)
+
+
+def _segments(path: str) -> Segments:
     parts = [unquote(name) for part in path.split("/") if (name := part.partition(";")[0])]
     parts[::2] = [name.lower() for name in parts[::2]]
     return tuple(parts)
+
+
+_LONG = 512  # octets of a path that is not worth remembering
+_remembered = lru_cache(maxsize=4096)(_segments)
+
+
+def place(path: str, *, element_call: bool) -> Segments:
+    """Where the raw ``path`` stands: for an element call without its hub, however that is spelled (API page 0.2 #2)."""
+    parts = segments(path)
+    return parts[2:] if element_call and parts[:1] == ("hubs",) and len(parts) > 2 else parts
 
 
 def is_write(method: str) -> bool:
@@ -67,7 +81,7 @@ def may_have_happened(status: int) -> bool:
 
 def touched(method: str, path: str, *, element_call: bool) -> Touched:
     """What a write by ``method`` on the raw ``path`` (without hub) touches."""
-    whole = segments(path)
+    whole = place(path, element_call=element_call)
     if (element_call and whole[:1] == ("instances",)) or len(whole) > _DEEPEST:
         return EVERYTHING
     depth = len(whole)

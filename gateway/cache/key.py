@@ -87,9 +87,10 @@ def secondary(names: tuple[str, ...], request: Headers) -> tuple[tuple[str, str 
 
 
 def normal(name: str, value: str | None) -> str | None:
-    """A field value without what means nothing (RFC 9111 §4.1): blanks, and the case of language tags (RFC 9110 §8.5.1)."""
-    if value is None:
-        return None
+    """A field value without what means nothing (RFC 9111 §4.1): blanks, and the case of language tags (RFC 9110 §8.5.1). What is
+    quoted may mean anything."""
+    if value is None or '"' in value:
+        return value
     evened = ",".join(" ".join(member.split()) for member in value.split(","))
     return evened.lower() if name == "accept-language" else evened
 

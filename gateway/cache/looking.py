@@ -41,10 +41,10 @@ class Looking:
         """What policy holds for this resource."""
         return self._policy(target.element).decide(plain(target.resource))
 
-    async def look(self, request: Request, target: Target, wanted: Wishes, decision: Decision) -> Look:
-        """What is stored for this GET now."""
+    async def look(self, request: Request, target: Target, wanted: Wishes, decision: Decision, *, use: bool = True) -> Look:
+        """What is stored for this GET now; ``use`` as in ``CacheStore.find``."""
         key = key_of(request, target)
-        entries = await self._store.find(key)
+        entries = await self._store.find(key, use=use)
         entry = selected(entries, request.headers) if entries else None
         now = self._clock()
         return Look(key, decision, entries, entry, _judged(entries, entry, wanted, now), now)

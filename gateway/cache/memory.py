@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cachetools import TLRUCache
 
 from gateway.cache.entry import Entry
-from gateway.cache.invalidation import Segments, Touched, segments
+from gateway.cache.invalidation import Segments, Touched, place
 from gateway.cache.key import Key, Owner
 
 KEY_BYTES = 1200  # key, its place in cachetools' four tables and in the index
@@ -69,7 +69,7 @@ class _Index:
             self._tags[key.owner] = tags = _tags_of(key.environment, *entry.subject)
             for tag in tags:
                 self._tagged.setdefault(tag, set()).add(key.owner)
-        for part in segments(key.path):
+        for part in _place(key):
             if part not in node.following:
                 node.following[part] = _Node()
             node = node.following[part]
@@ -79,7 +79,7 @@ class _Index:
         root = self.roots.get(key.owner)
         if root is None:
             return
-        parts = segments(key.path)
+        parts = _place(key)
         way = [root]
         for part in parts:
             if part not in way[-1].following:
@@ -125,6 +125,10 @@ class _Index:
         return node
 
 
+def _place(key: Key) -> Segments:
+    return place(key.path, element_call=key.handle is not None)
+
+
 class _Shelf(TLRUCache[Key, _Kept]):
     """cachetools' cache, telling of each key that leaves it: dropped, evicted for room (both by ``__delitem__``), or expired."""
 
@@ -148,7 +152,7 @@ class MemoryStore:
 
     def __init__(self, max_bytes: int, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._known: set[Key] = set()
+        self._known: dict[Key, _Kept] = {}
         self._index = _Index()
         self._shelf = _Shelf(max_bytes, clock, self._forget)
 
@@ -167,22 +171,23 @@ class MemoryStore:
         """How many keys are held; the variants of one count once."""
         return len(self._shelf)
 
-    async def find(self, key: Key) -> tuple[Entry, ...]:
-        # Asking our own set first spares a miss the four tables and the exception.
-        if key not in self._known:
+    async def find(self, key: Key, *, use: bool = True) -> tuple[Entry, ...]:
+        # Asking our own table first spares a miss the four tables of the shelf and the exception.
+        known = self._known.get(key)
+        if known is None:
             return ()
-        kept = self._shelf.get(key)
+        kept = self._shelf.get(key) if use else known if known.until > self._clock() else None
         return kept.entries if kept else ()
 
     async def keep(self, key: Key, entries: tuple[Entry, ...]) -> bool:
         self._remove(key)
-        depth = len(segments(key.path))
+        depth = len(_place(key))
         # cachetools raises on what can never fit: look first. The newest goes before the others.
         for some in (entries, entries[:1]):
             kept = _Kept(some, size_of(key, depth, some), max((entry.keep_until for entry in some), default=0.0))
             if some and kept.size <= self._shelf.maxsize and kept.until > self._clock():
                 self._shelf[key] = kept
-                self._known.add(key)
+                self._known[key] = kept
                 self._index.add(key, some[0])
                 return True
         return False
@@ -201,7 +206,7 @@ class MemoryStore:
         return len(kept.entries) if kept else 0
 
     def _forget(self, key: Key) -> None:
-        self._known.discard(key)
+        self._known.pop(key, None)
         self._index.remove(key)
 
 
@@ -209,6 +214,7 @@ def size_of(key: Key, depth: int, entries: tuple[Entry, ...]) -> int:
     """Octets that ``entries`` take in memory under ``key``, whose path has ``depth`` parts; rather too many than too few."""
     size = KEY_BYTES + depth * SEGMENT_BYTES + 3 * len(key.path) + sum(len(part) for part in key if isinstance(part, str))
     for entry in entries:
-        size += ENTRY_BYTES + len(entry.body) + sum(FIELD_BYTES + len(name) + len(value) for name, value in entry.fields)
-        size += sum(FIELD_BYTES + len(value or "") for _, value in entry.varies)
+        size += ENTRY_BYTES + len(entry.body) + len(entry.reason)
+        size += sum(FIELD_BYTES + len(name) + len(value) for name, value in entry.fields)
+        size += sum(FIELD_BYTES + len(name) + len(value or "") for name, value in entry.varies)
     return size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from gateway.cache.invalidation import Touched, segments
+from gateway.cache.invalidation import Touched, place
 from gateway.cache.key import Key, Owner
 
 _REMEMBERED = 1024  # invalidations that answers still on their way are compared with
@@ -36,5 +36,5 @@ class Invalidations:
             return False
         if seen < self._forgotten:
             return True
-        path = segments(key.path)
+        path = place(key.path, element_call=key.handle is not None)
         return any(number > seen and owner == key.owner and what.covers(path) for number, owner, what in reversed(self._recent))

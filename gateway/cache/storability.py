@@ -7,6 +7,7 @@ from gateway.exchange import Headers, Pair
 
 # Statuses whose meaning for a cache is known here (RFC 9110 §15); `must-understand` asks (RFC 9111 §5.2.2.3).
 _UNDERSTOOD = frozenset({200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504})
+_NEEDED = frozenset({"content-encoding", "content-type", "content-language", "content-location", "etag", "last-modified", "vary"})
 # No whole representation (RFC 9111 §3.3), or a refusal that is about our credentials or budget: the next call may fare better.
 _NEVER = frozenset({206, 304, 401, 403, 407, 416, 429})
 # Cacheable without being told so (RFC 9110 §15.1); errors among them only where the operator gives them a lifetime.
@@ -29,7 +30,8 @@ def refusal_to_store(status: int, answer: Headers, control: Control) -> str | No
             return "must-understand"  # and where it is understood, `no-store` beside it is not meant (§5.2.2.3)
     elif control.no_store:
         return "no-store"
-    if control.private:
+    # Without some of its fields the rest of an answer means something else.
+    if control.private or not _NEEDED.isdisjoint(control.no_cache_fields | control.private_fields):
         return "private"
     for name in ("set-cookie", "content-disposition"):  # a session or a file's bytes (API page, appendix B)
         if name in answer:

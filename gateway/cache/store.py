@@ -24,8 +24,8 @@ class CacheStore(Protocol):
     def max_bytes(self) -> int:
         """What may be held."""
 
-    async def find(self, key: Key) -> tuple[Entry, ...]:
-        """The entries of ``key`` that are of use still."""
+    async def find(self, key: Key, *, use: bool = True) -> tuple[Entry, ...]:
+        """The entries of ``key`` that are of use still. Without ``use`` they are only looked at: it keeps them no longer."""
 
     async def keep(self, key: Key, entries: tuple[Entry, ...]) -> bool:
         """Have ``entries``, and nothing else, under ``key``; False where the store does not want them (none are kept then)."""

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from gateway.cache.control import control_of
 from gateway.cache.entry import Entry, Subject, draft, renewed, with_variant, without_variant
+from gateway.cache.found import Bypass
 from gateway.cache.freshness import ANYTHING, explicit_lifetime
-from gateway.cache.invalidation import EVERYTHING, Touched, instance_number, is_write, may_have_happened, named_by, touched
+from gateway.cache.invalidation import EVERYTHING, Segments, Touched, instance_number, is_write, may_have_happened, named_by, place, touched
 from gateway.cache.key import Key, Owner, key_of, owner_of, path_of
 from gateway.cache.looking import Looking, refused, wanted_by
 from gateway.cache.overtaking import Invalidations
 from gateway.cache.policy import Lifetimes
 from gateway.cache.store import CacheStore
+from gateway.errors import StoreUnavailable
 from gateway.exchange import Exchange, Request, Response, Target
 
 Numbered = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -32,26 +34,39 @@ class Writing:
         self._max_object_bytes = max_object_bytes
         self.invalidations = Invalidations()
 
-    async def answered(self, request: Request, target: Target, response: Response, exchange: Exchange) -> None:
+    async def answered(self, request: Request, target: Target, found: Bypass, response: Response, exchange: Exchange) -> None:
         """``response`` came to a request that is no GET."""
         if request.method == "HEAD":
-            await self._freshen(request, target, response)
+            await self._freshen(request, target, found, response)
         elif is_write(request.method) and may_have_happened(response.status):
+            posted = self._posted(request, target, found, response) if request.method == "POST" else None
             await self.invalidate(request, target, response, exchange)
-            if request.method == "POST":
-                await self._keep_posted(request, target, response)
+            if posted is not None:
+                await self.keep(*posted, self.invalidations.count)
 
     async def invalidate(self, request: Request, target: Target, response: Response | None, exchange: Exchange) -> None:
         """Drop what the write touches; ``response`` is None where none came."""
         what = touched(request.method, path_of(request, target), element_call=target.instance is not None)
         if response is not None and response.status < 400:
-            what = what.and_paths(_named(request, target, response))
+            what = what.and_places(_named(request, target, response))
         gone = await self.drop(owner_of(target), what)
-        number = instance_number(request.path) if target.instance is None else None
+        number = instance_number(request.path)
         if number is not None:
-            for handle in await self._numbered(target.environment.name, number):
-                gone += await self.drop((target.environment.name, handle), EVERYTHING)
+            gone += await self._drop_numbered(target.environment.name, number)
         exchange.note("cache", "invalidated", f"{gone} entries")
+
+    async def purge(self, environment: str | None, customer: str | None, element: str | None, what: Touched) -> int:
+        """Remove what is touched of all owners that fit; how many entries went."""
+        self.invalidations.add_everything()
+        return await self._store.purge(environment, customer, element, what)
+
+    async def _drop_numbered(self, environment: str, number: int) -> int:
+        """The answers of an instance that was changed at Cloud Elements; of them all where it cannot be said which it is."""
+        try:
+            handles = await self._numbered(environment, number)
+        except StoreUnavailable:
+            return await self.purge(environment, None, None, EVERYTHING)
+        return sum([await self.drop((environment, handle), EVERYTHING) for handle in handles])
 
     async def drop(self, owner: Owner, what: Touched) -> int:
         """Remove what is touched of ``owner``, and keep out what is on its way; how many entries went."""
@@ -77,41 +92,44 @@ class Writing:
         """Forget one variant."""
         await self._store.keep(key, without_variant(await self._store.find(key), entry))
 
-    async def _freshen(self, request: Request, target: Target, response: Response) -> None:
+    async def _freshen(self, request: Request, target: Target, found: Bypass, response: Response) -> None:
         """RFC 9111 §4.3.5: a HEAD tells whether the stored GET still holds, and renews it if so."""
         decision = self._looking.decide(target)
         if response.status not in (200, *_GONE) or refused(request, target, ANYTHING, decision):
             return
-        seen = self.invalidations.count
         look = await self._looking.look(request, target, ANYTHING, decision)
         entry = look.entry
         if entry is None:
             return
         same = response.status == entry.status and _tells_of(entry, response)
-        fresh = renewed(entry, response.headers, look.now, look.now, decision.lifetimes) if same else None
+        if self.invalidations.overtook(found.seen, look.key):
+            return
+        fresh = renewed(entry, response.headers, request.headers, found.asked, look.now, decision.lifetimes) if same else None
         if fresh is None:
             await self.discard(look.key, entry)
         else:
-            await self.keep(look.key, fresh, seen)
+            await self.keep(look.key, fresh, found.seen)
 
-    async def _keep_posted(self, request: Request, target: Target, response: Response) -> None:
+    def _posted(self, request: Request, target: Target, found: Bypass, response: Response) -> tuple[Key, Entry] | None:
         """RFC 9110 §9.3.3: an answer to POST that says how long it is fresh, and that it is what a GET here would give."""
         same = named_by(response.headers.get("content-location"), request.target, target.environment.base_url) == request.target
         if not same or explicit_lifetime(response.headers, control_of(response.headers), self._clock()) is None:
-            return
+            return None
         as_get = replace(request, method="GET", body=b"", headers=request.headers.without({"content-length", "transfer-encoding"}))
         if refused(as_get, target, wanted_by(request), self._looking.decide(target)) or not isinstance(response.body, bytes):
-            return
-        entry = self.draft(as_get, target, Lifetimes(), self._clock(), response)
-        if not isinstance(entry, str):
-            await self.keep(key_of(as_get, target), replace(entry, body=response.body), self.invalidations.count)
+            return None
+        key = key_of(as_get, target)
+        entry = self.draft(as_get, target, Lifetimes(), found.asked, response)
+        if isinstance(entry, str) or self.invalidations.overtook(found.seen, key):
+            return None
+        return key, replace(entry, body=response.body)
 
 
-def _named(request: Request, target: Target, response: Response) -> list[str]:
-    """The paths that ``Location`` and ``Content-Location`` name, of the same upstream (RFC 9111 §4.4)."""
+def _named(request: Request, target: Target, response: Response) -> list[Segments]:
+    """What ``Location`` and ``Content-Location`` name, of the same upstream (RFC 9111 §4.4)."""
     base = target.environment.base_url
     named = [named_by(response.headers.get(name), request.target, base) for name in ("location", "content-location")]
-    return [one.partition("?")[0] for one in named if one]
+    return [place(one.partition("?")[0], element_call=target.instance is not None) for one in named if one]
 
 
 def _tells_of(entry: Entry, response: Response) -> bool:

@@ -18,6 +18,7 @@ from gateway.reports import ExchangeFollow
 
 _WAIT_S = 25
 _PAUSE_S = 0.5
+_MOST = 200  # in one answer: so the gateway is not held up by making it
 
 Show = Callable[[list[dict[str, Any]]], None]
 
@@ -65,24 +66,23 @@ def tail(
         raise typer.Exit(0) from None
 
 
-def follow(remote: Remote, query: Mapping[str, object], show: Show, say: Callable[[str], None] | None = None) -> None:
-    """Hand every call that fits ``query`` to ``show``, for ever; ``say`` is told what happens beside.
+def follow(remote: Remote, query: Mapping[str, object], show: Show) -> None:
+    """Hand every call that fits ``query`` to ``show``, for ever, and say on standard error what happens beside.
 
     Raises ``GatewayError`` where the first answer does not come, and later where the gateway refuses to answer.
     """
-    say = say or _say
     news = remote.get("/exchanges:follow", query)
     lost = False
     while True:
         if news["restarted"]:
-            say("… the gateway has started anew; calls that ended before that and were not shown are forgotten")
+            _say("… the gateway has started anew; calls that ended before that and were not shown are forgotten")
         elif lost:
-            say("… the gateway answers again")
+            _say("… the gateway answers again")
         lost = False
         if news["missed"]:
-            say(f"… {news['missed']} calls missed")
+            _say(f"… {news['missed']} calls missed")
         show(news["items"])
-        more = {**query, "last": None, "cursor": news["next_cursor"], "wait": _WAIT_S, "limit": 1000}
+        more = {**query, "last": None, "cursor": news["next_cursor"], "wait": _WAIT_S, "limit": _MOST}
         while True:
             try:
                 news = remote.get("/exchanges:follow", more, wait_s=_WAIT_S)
@@ -91,7 +91,7 @@ def follow(remote: Remote, query: Mapping[str, object], show: Show, say: Callabl
                 if not isinstance(error, Unreachable) and error.status < 500:
                     raise
             if not lost:
-                say("… the gateway does not answer; waiting for it")
+                _say("… the gateway does not answer; waiting for it")
             lost = True
             time.sleep(_PAUSE_S)
 

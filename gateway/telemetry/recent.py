@@ -34,7 +34,7 @@ class News:
     """What ended since a follower looked: ``calls``, the oldest first, up to call number ``seen``; ``missed`` calls, wanted or not,
     are forgotten already."""
 
-    calls: list[dict[str, Any]]
+    calls: list[Exchange]
     seen: int
     missed: int
 
@@ -73,6 +73,10 @@ class Recent:
         shown = found[:limit]
         return [as_json(exchange) for _, exchange in shown], shown[-1][0] if len(found) > limit and shown else None
 
+    def newest(self, limit: int, wanted: Wanted = everything) -> list[Exchange]:
+        """The last ``limit`` ``wanted`` calls, the oldest first."""
+        return list(islice(filter(wanted, reversed(self._ring)), limit))[::-1]
+
     def since(self, seen: int, limit: int, wanted: Wanted = everything) -> News:
         """At most ``limit`` ``wanted`` calls of those that ended after number ``seen``."""
         oldest = self._added - len(self._ring)
@@ -82,7 +86,7 @@ class Recent:
         for exchange in list(islice(reversed(self._ring), self._added - seen))[::-1]:
             seen += 1
             if wanted(exchange):
-                calls.append(as_json(exchange))
+                calls.append(exchange)
                 if len(calls) == limit:
                     break
         return News(calls, seen, missed)

@@ -42,6 +42,12 @@ def upward(headers: Headers, conditions: Sequence[Pair] | None = None) -> list[P
     return kept
 
 
+def end_to_end(headers: Headers) -> Headers:
+    """The caller's fields without those that its ``Connection`` names: they do not go up, so they must not choose a stored answer."""
+    named = _named_in_connection(headers)
+    return headers.without(named) if named else headers
+
+
 def request_head(method: str, target: str, host: str, fields: Sequence[Pair], added: Sequence[Pair]) -> bytes:
     """The octets of a request head: ``fields`` as they came, then ``added`` (authorization, framing, Via and ids)."""
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n"]

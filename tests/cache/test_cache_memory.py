@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from gateway.cache import invalidation
 from gateway.cache.entry import Entry, Subject
 from gateway.cache.invalidation import EVERYTHING, Touched, segments, touched
 from gateway.cache.key import Key
@@ -141,13 +142,13 @@ async def test_a_path_of_thousands_of_parts_is_no_trouble() -> None:
 @pytest.mark.parametrize(("fields", "parts"), [(0, 1), (5, 3), (20, 6), (0, 40)])
 async def test_the_estimate_is_not_below_the_truth(fields: int, parts: int) -> None:
     store = MemoryStore(1 << 40, Clock())
-    segments.cache_clear()
+    invalidation._remembered.cache_clear()
     gc.collect()
     tracemalloc.start()
     for n in range(300):
         entry = replace(PLAIN, fields=tuple((f"Field-{n}-{i}", f"value-{n}-{i}") for i in range(fields)), body=bytes(100), received=n + 0.5)
         await store.keep(key("".join(f"/p{n}x{i}" for i in range(parts)), f"q={n}"), (entry,))
-    segments.cache_clear()
+    invalidation._remembered.cache_clear()
     gc.collect()
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
@@ -227,7 +228,7 @@ class Operations(RuleBasedStateMachine):
         assert self.store.bytes >= 0  # lets what expired leave
         shelf = set(self.store._shelf)
         indexed = {k for owner in self.store._index.roots for k in self.store._index.find(owner, EVERYTHING)}
-        assert shelf == indexed == self.store._known
+        assert shelf == indexed == set(self.store._known)
         assert set(self.store._index.roots) == {k.owner for k in shelf}
 
 

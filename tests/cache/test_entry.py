@@ -151,7 +151,7 @@ class TestRenewal:
             ]
         )
 
-        fresh = renewed(entry, answer, NOW + 99, NOW + 100, MINUTE)
+        fresh = renewed(entry, answer, Headers(), NOW + 99, NOW + 100, MINUTE)
 
         assert fresh is not None
         plain = ("Content-Type", "text/plain")
@@ -161,11 +161,11 @@ class TestRenewal:
 
     @pytest.mark.parametrize("field", [("ETag", '"2"'), ("Cache-Control", "no-store"), ("Vary", "*"), ("Set-Cookie", "a=b")])
     def test_a_304_that_speaks_of_something_else_or_forbids_keeping(self, field: Pair) -> None:
-        assert renewed(made(("ETag", '"1"')), Headers([field]), NOW, NOW, MINUTE) is None
+        assert renewed(made(("ETag", '"1"')), Headers([field]), Headers(), NOW, NOW, MINUTE) is None
 
     def test_the_body_and_the_secondary_key_stay(self) -> None:
         entry = made(("ETag", '"1"'), ("Vary", "X-N"), wanted=Headers([("X-N", "7")]))
-        fresh = renewed(entry, Headers(), NOW, NOW, MINUTE)
+        fresh = renewed(entry, Headers(), Headers([("X-N", "7")]), NOW, NOW, MINUTE)
 
         assert fresh is not None
         assert (fresh.body, fresh.varies) == (entry.body, entry.varies)

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.acceptance.commands import exchange
 from tests.support.answers import Answer
-from tests.support.origin import Origin, head, script
+from tests.support.origin import Origin, head, ok, script
 from tests.support.processes import ROOT, Gateway, running_gateway
 from tests.support.raw import Address
 
@@ -41,8 +41,10 @@ class Follower:
     notices: queue.Queue[str] = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
-        for stream, lines in ((self.process.stdout, self.lines), (self.process.stderr, self.notices)):
-            threading.Thread(target=lambda stream=stream, lines=lines: [lines.put(line) for line in stream], daemon=True).start()
+        pipes = ((self.process.stdout, self.lines), (self.process.stderr, self.notices))
+        self.readers = [threading.Thread(target=_read, args=pipe, daemon=True) for pipe in pipes]
+        for reader in self.readers:
+            reader.start()
 
     def line(self, within: float = 30.0) -> str:
         """The next line on standard output."""
@@ -56,6 +58,11 @@ class Follower:
         """Ctrl-C; the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(30)
+
+
+def _read(stream: IO[str], lines: queue.Queue[str]) -> None:
+    for line in stream:
+        lines.put(line)
 
 
 @dataclass
@@ -104,12 +111,14 @@ def tailing(folder: Path, env: Mapping[str, str], *words: str) -> Iterator[Follo
     line = [sys.executable, "-m", "gateway", "tail", *words, "-c", str(folder / "gateway.toml")]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(line, env=dict(env), **pipes) as process:
+        follower = Follower(process)
         try:
-            yield Follower(process)
+            yield follower
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
                 process.kill()
+            for reader in follower.readers:
+                reader.join(30)
 
 
 @contextmanager
@@ -120,6 +129,7 @@ def watched(folder: Path) -> Iterator[Watched]:
         start = told.index(b"\r\n\r\n") + 4
         origin.behaviours |= {
             "bad": script(told),
+            "filtered": script(ok()),
             "apart": script(told[:start], 0.03, told[start : start + 9], 0.03, told[start + 9 :]),
             "slow": script(0.2, head("200 OK", "Content-Length: 2"), b"{}"),
         }

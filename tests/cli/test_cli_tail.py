@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from gateway.cli.tail_lines import line, printing
 from tests.acceptance.commands import exchange, initialize, serving, toml
 from tests.cli.followed import BASE, Watched, environ, tailing, watched
 from tests.support.raw import Caller
+from tools import tail_picture
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +52,11 @@ def crowd(scene: Watched, number: int, prefix: str) -> list[str]:
 
 
 def test_each_call_comes_once_in_the_api_s_shape(scene: Watched) -> None:
-    scene.call("/contacts/1", "X-Request-Id: shape-1")
+    scene.call("/shape/filtered", "X-Request-Id: shape-1")
     with scene.tail("--json", "--last", "1") as tail:
         first = json.loads(tail.line())
-        made = ["shape-2", *crowd(scene, 150, "shape-many"), "shape-3"] if scene.call("/contacts/1", "X-Request-Id: shape-2") else []
+        scene.call("/shape/filtered", "X-Request-Id: shape-2")
+        made = ["shape-2", *crowd(scene, 150, "shape-many"), "shape-3"]
         scene.call("/bad", "X-Request-Id: shape-3")
         found = [json.loads(tail.line()) for _ in made]
         assert tail.interrupt() == 0
@@ -192,7 +197,7 @@ def test_a_follower_that_stood_still_says_what_it_missed(scene: Watched) -> None
     with scene.tail("--json", "--last", "1") as tail:
         assert json.loads(tail.line())["request_id"] == "still-0"
         tail.process.send_signal(signal.SIGSTOP)
-        made = crowd(scene, 1200, "still")
+        made = crowd(scene, 1300, "still")  # 200 at most are on their way to it, 1000 are remembered
         tail.process.send_signal(signal.SIGCONT)
         said = re.fullmatch(r"… (\d+) calls missed", tail.notice())
         assert said
@@ -270,3 +275,34 @@ def test_a_restart_is_said_once_and_survived(tmp_path: Path) -> None:
 def test_wrong_usage_ends_with_2_before_anybody_is_asked(bare, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_ADMIN_KEY", "gwk_abcdefghijkl_x")
     bare.run("tail", *words, *(() if "--url" in words else ("--url", "http://127.0.0.1:9")), status=2)
+
+
+def test_what_others_have_worded_cannot_steer_a_terminal() -> None:
+    item = {"time": "2026-11-22T07:36:17.120+00:00", "status": 200, "ms": 1.0, "request_id": "\x1b]0;x\x07", "path": "/a\x1b[2J\u202e"}
+    item |= {"customer": "\x9b31m", "decisions": [{"room": "a", "decision": "b\r\n", "reason": "\x1b[31m[bold]"}]}
+    stream = io.StringIO()
+    printing(verbose=True, console=Console(file=stream, force_terminal=True, color_system=None, width=150, _environ={}))([item])
+    assert [sign for sign in stream.getvalue() if not sign.isprintable()] == ["\n", "\n"]
+    assert "[bold]" in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 118, 132, 200])
+def test_a_line_fits_a_wide_terminal_and_keeps_the_end_of_a_path(width: int) -> None:
+    item: dict[str, Any] = {
+        "time": "2026-11-22T07:36:17.120+00:00",
+        "method": "OPTIONS",
+        "status": 504,
+        "ms": 120003.14,
+        "upstream_ms": 99999.9,
+    }
+    item |= {"path": BASE + "/hubs/crm" + "/contacts" * 30 + "/4711", "customer": "c" * 60, "element": "hubspot", "request_id": "r" * 90}
+    item |= {"cache": "revalidated", "limited": "rejected", "ms": 120003.14, "upstream_ms": 99999.9}
+    text = line(item, max(20, width - 98)).plain
+    assert len(text) <= max(118, width)
+    assert re.search(r" /hubs/\S*…\S*/4711 504 ", text)
+    assert item["path"].removeprefix(BASE) in line(item).plain
+
+
+def test_the_picture_in_the_documentation_is_what_the_command_shows() -> None:
+    """``python -m tools.tail_picture`` draws it anew."""
+    assert tail_picture.PICTURE.read_text("utf-8") == tail_picture.drawn()

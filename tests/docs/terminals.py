@@ -1,48 +1,51 @@
-"""A reader who follows the tour: terminals in a folder that looks like a checkout, ports of the system's choice, ids made comparable.
+"""A reader who follows pages: terminals in a folder that looks like a checkout, ports of the system's choice, ids made comparable.
 
-A block that ends with ``gateway sandbox`` or ``gateway serve`` keeps its terminal; the next block is typed into a new one. Where the
-page says 9000, 8080 and 8081, this reader has whatever ports were free. A key or handle that the page abbreviates (``gwk_…``) is the
-last one that was shown.
+A block whose last line starts something that stays up (``gateway sandbox``, ``gateway serve``, ``gateway tail``) keeps its terminal; the
+next block is typed into another one. Where a page says 9000, 8080 and 8081, this reader has whatever ports were free. A key or handle
+that a page abbreviates (``gwk_…``) is the last one that was shown.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.docs.blocks import ROOT, Block
+from tests.docs.blocks import Block
+from tests.docs.shell import Shell
 
-_SERVERS = ("gateway sandbox", "gateway serve")
-_DONE = "--- done: "
+_STAYS = ("gateway sandbox", "gateway serve", "gateway tail")
 _ABBREVIATED = re.compile(r"gw([ki])_…")
 _LISTENING = {
     "9000": re.compile(r"Sandbox at http://127\.0\.0\.1:(\d+)"),
     "8080": re.compile(r"data listener on http://127\.0\.0\.1:(\d+)"),
     "8081": re.compile(r"admin listener on http://127\.0\.0\.1:(\d+)"),
 }
+_VARIABLES = {"8080": "GATEWAY__LISTEN__DATA", "8081": "GATEWAY__LISTEN__ADMIN"}
 # What nobody could compare by eye, and how the pages abbreviate it.
 _LONG = (
     (r"\r", ""),
     (r"gwk_\w+", "gwk_…"),
     (r"gwi_\w+", "gwi_…"),
-    (r"(?m)^(id +)\w{12}$", r"\1…"),
+    (r"(?m)^((?:id|caller) +)\w{12}$", r"\1…"),
+    (r"\b((?:Key|key) )[a-z0-9]{12}\b", r"\1…"),
     (r'("caller": )"\w{12}"', r'\1"…"'),
+    (r"\bcustomer-[0-9a-f]{12}\b", "customer-…"),
     (r"\b[0-9a-f]{24,32}\b", "…"),
 )
 # What differs from run to run, and what it looks like afterwards.
 _VARYING = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00| UTC)", "…"),
+    (r"\b\d\d:\d\d:\d\d\.\d{3}\b", "…"),
     (r"(?m)^(Date|Server|Age|Retry-After): .*$", r"\1: …"),
     (r"\b(dur|ttl)=[\d.]+", r"\1=…"),
     (r";t=\d+", ";t=…"),
-    (r"(['\"](?:ms|upstream_ms|resets|retryAfter)['\"]: )[\d.]+", r"\1…"),
+    (r"(['\"](?:ms|own_ms|upstream_ms|resets|retryAfter)['\"]: )[\d.]+", r"\1…"),
+    (r" +[\d.]+ ms +\([\d.]+\)", " … ms (…)"),
+    (r"(?m)^((?:in all|in the gateway|waiting for the budget|upstream|the body on its way) +)[\d.]+$", r"\1…"),
+    (r"fresh for \d+ s", "fresh for … s"),
+    (r"(?<=\S) {2,}", "  "),
 )
 
 
@@ -67,8 +70,9 @@ class Reader:
     folder: Path
     ports: dict[str, str] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)  # k: the last key, i: the last handle
-    servers: list[_Terminal] = field(default_factory=list)
-    _terminal: _Terminal | None = None
+    staying: dict[str, Shell] = field(default_factory=dict)  # by its command, in the order of their start
+    _shell: Shell | None = None
+    _aside: Shell | None = None  # where the reader was before going to stop something
 
     def __post_init__(self) -> None:
         binaries = self.folder / ".venv" / "bin"
@@ -78,35 +82,59 @@ class Reader:
             (binaries / name).chmod(0o755)
         (binaries / "activate").write_text(f'PATH="{binaries}:$PATH"\n', "utf-8")
 
+    def turn_page(self) -> None:
+        """The next block goes into a new terminal."""
+        if self._shell is not None:
+            self._shell.end()
+        self._shell = None
+
     def follow(self, block: Block) -> str:
         """Type the block in; what it prints, as a page would show it. Fails unless the block succeeds."""
-        if self._terminal is None:
-            self._terminal = _Terminal(self.folder)
-        text = self._typed(block.text)
-        if text.rstrip().splitlines()[-1].startswith(_SERVERS):
-            return self._start(self._terminal, text, len((block.output or "").splitlines()))
-        status, printed = self._terminal.run(text)
-        assert status == 0, f"{block} ended with {status}\n{printed}\n{self._terminal.errors}"
-        return self._look(printed)
+        if block.ends:
+            self._interrupt(block.ends)
+        if self._shell is None:
+            self._shell = Shell(self.folder)
+        head, _, last = self._typed(block.text).rstrip().rpartition("\n")
+        if last.startswith(_STAYS):
+            return self._start(block, head, last)
+        return self._look(self._run(block, f"{head}\n{last}"))
 
-    def leave(self) -> list[int]:
-        """Press Ctrl-C in every server, the last started first; their exit statuses."""
-        if self._terminal is not None:
-            self._terminal.end()
-        return [terminal.end() for terminal in reversed(self.servers)]
+    def leave(self) -> dict[str, int]:
+        """Press Ctrl-C in everything that stays up, the last started first; the exit statuses."""
+        for shell in (self._shell, self._aside):
+            if shell is not None:
+                shell.end()
+        return {command: shell.end() for command, shell in reversed(self.staying.items())}
 
     def _typed(self, text: str) -> str:
         text = _ABBREVIATED.sub(lambda found: self.shown[found[1]], text)
-        text = re.sub(r"(?m)^gateway sandbox$", "gateway sandbox --listen 127.0.0.1:0", text)
+        text = re.sub(r"(?m)^gateway sandbox\b", "gateway sandbox --listen 127.0.0.1:0", text)
         for told, real in self.ports.items():
             text = text.replace(f"127.0.0.1:{told}", f"127.0.0.1:{real}")
         return text
 
-    def _start(self, terminal: _Terminal, text: str, lines: int) -> str:
-        head, _, last = text.rstrip().rpartition("\n")
-        self._terminal = None
-        self.servers.append(terminal)
-        return self._look(terminal.become(f"{head}\nexec {last}\n", lines))
+    def _run(self, block: Block, text: str) -> str:
+        assert self._shell
+        addresses = [f"export {name}=127.0.0.1:{self.ports.get(port, 0)}" for port, name in _VARIABLES.items()]
+        status, printed = self._shell.run("\n".join([*addresses, text]))
+        assert status == 0, f"{block} ended with {status}\n{printed}\n{self._shell.errors}"
+        return printed
+
+    def _start(self, block: Block, head: str, last: str) -> str:
+        if last.startswith("gateway serve"):
+            self.ports.pop("8080", None)
+            self.ports.pop("8081", None)
+        before = self._run(block, head)
+        assert self._shell
+        printed = self._shell.stay(last, len((block.output or "").splitlines()) - len(before.splitlines()))
+        self.staying[" ".join(last.split()[:2])] = self._shell
+        self._shell, self._aside = self._aside, None
+        return self._look(before + printed)
+
+    def _interrupt(self, command: str) -> None:
+        shell = self.staying.pop(command)
+        assert shell.interrupt() == 0, f"{command} did not end well\n{shell.errors}"
+        self._shell, self._aside = shell, self._shell
 
     def _look(self, printed: str) -> str:
         for told, pattern in _LISTENING.items():
@@ -117,88 +145,3 @@ class Reader:
         for told, real in self.ports.items():
             printed = printed.replace(f"127.0.0.1:{real}", f"127.0.0.1:{told}")
         return abbreviated(printed)
-
-
-class _Terminal:
-    """A shell; ``errors`` is what was written to standard error."""
-
-    def __init__(self, folder: Path) -> None:
-        self._output = bytearray()
-        self._errors = bytearray()
-        self._news = threading.Condition()
-        self._process = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"],
-            cwd=folder,
-            env=_environ(os.environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        pairs = ((self._process.stdout, self._output), (self._process.stderr, self._errors))
-        self._threads = [threading.Thread(target=self._collect, args=pair, daemon=True) for pair in pairs]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def errors(self) -> str:
-        return self._errors.decode("utf-8", "replace")
-
-    def run(self, text: str) -> tuple[int, str]:
-        """(exit status, what was printed) of commands that end."""
-        start = len(self._output)
-        self._type(f"set -o pipefail\n{{\n{text}\n}} </dev/null\nprintf '\\n{_DONE}%s\\n' $?\n")
-        self._wait(lambda: re.search(rf"\n{_DONE}\d+\n", self._since(start)) is not None)
-        printed, _, status = self._since(start).rpartition(f"\n{_DONE}")
-        return int(status), printed
-
-    def become(self, text: str, lines: int) -> str:
-        """Run commands of which the last does not end; its first ``lines`` lines."""
-        start = len(self._output)
-        self._type(text)
-        self._wait(lambda: self._since(start).count("\n") >= lines)
-        return "".join(self._since(start).splitlines(keepends=True)[:lines])
-
-    def end(self) -> int:
-        """The exit status after a SIGTERM."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.terminate()
-        try:
-            status = self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait(10)
-        for thread in self._threads:
-            thread.join(5)
-        for stream in (self._process.stdout, self._process.stderr):
-            assert stream
-            stream.close()
-        return status
-
-    def _type(self, text: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(text.encode())
-        self._process.stdin.flush()
-
-    def _since(self, start: int) -> str:
-        return self._output[start:].decode("utf-8", "replace")
-
-    def _wait(self, condition: Callable[[], bool], within: float = 60.0) -> None:
-        deadline = time.monotonic() + within
-        with self._news:
-            while not condition():
-                assert self._process.poll() is None, f"the shell ended\n{self._since(0)}\n{self.errors}"
-                assert time.monotonic() < deadline, f"not within {within} s\n{self._since(0)}\n{self.errors}"
-                self._news.wait(0.1)
-
-    def _collect(self, stream: object, kept: bytearray) -> None:
-        while data := os.read(stream.fileno(), 65536):  # type: ignore[attr-defined]
-            with self._news:
-                kept += data
-                self._news.notify_all()
-
-
-def _environ(environ: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in environ.items() if not name.startswith(("GATEWAY__", "CE_"))}
-    ports = {"GATEWAY__LISTEN__DATA": "127.0.0.1:0", "GATEWAY__LISTEN__ADMIN": "127.0.0.1:0"}
-    return {**kept, **ports, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "NO_PROXY": "*"}

@@ -12,6 +12,7 @@ import pytest
 
 from gateway import errors
 from gateway.config import load
+from gateway.server.admin_routes import ROUTES
 from gateway.settings import Config
 from gateway.telemetry.metrics import Metrics
 from tests.docs.blocks import ROOT, anchors, blocks, pages, prose, spans
@@ -22,7 +23,7 @@ COMMANDS = dict(every_command())
 SLUGS = {kind.slug for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.GatewayError)}
 SOURCE = "".join(path.read_text("utf-8") for path in (ROOT / "gateway").rglob("*.py")).lower()
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-FOLDERS = ("gateway", "tests", "tools", "bench", "docs", ".ci")
+FOLDERS = ("gateway", "tests", "tools", "bench", "docs", "grafana", "systemd", ".ci")
 
 
 def named(pattern: str) -> list[Any]:
@@ -95,6 +96,11 @@ def test_a_setting_exists(name: str) -> None:
     assert path.replace(".hubspot.", ".") in set(settings(Config, ""))
 
 
+@pytest.mark.parametrize("call", named(r"(?:GET|POST|PUT|PATCH|DELETE) /admin/v1/\S+"))
+def test_a_route_of_the_admin_api_exists(call: str) -> None:
+    assert call.partition("?")[0] in {f"{route.method} {route.path}" for route in ROUTES}
+
+
 @pytest.mark.parametrize("setting", named(r"GATEWAY__[A-Z_]+=.*"))
 def test_a_setting_from_the_environment_is_taken(setting: str, tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
@@ -126,6 +132,16 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     place = page.parent / path if path else page
     assert place.exists()
     assert not fragment or fragment in anchors(place)
+
+
+def test_the_first_page_leads_to_every_other() -> None:
+    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", (ROOT / "docs" / "README.md").read_text("utf-8")))
+    assert linked == {page.name for page in PAGES if page.parent.name == "docs"} - {"README.md"}
+
+
+def test_every_picture_is_shown_on_a_page() -> None:
+    shown = {target for page in PAGES for target in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", prose(page))}
+    assert {place.name for suffix in ("png", "svg") for place in (ROOT / "docs").rglob(f"*.{suffix}")} == shown
 
 
 def test_every_folder_of_the_code_is_introduced() -> None:

@@ -17,7 +17,7 @@ needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="the tour needs
 @needs_curl
 def test_the_tour_goes_as_the_readme_says(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
-    statuses: list[int] = []
+    statuses: dict[str, int] = {}
     try:
         for block in tour(README):
             printed = reader.follow(block)
@@ -25,7 +25,7 @@ def test_the_tour_goes_as_the_readme_says(tmp_path: Path) -> None:
                 assert comparable(printed) == comparable(block.output), f"{block} prints something else; see tests/docs/refill.py"
     finally:
         statuses = reader.leave()
-    assert statuses == [0, 0], "gateway and sandbox end well"
+    assert statuses == {"gateway serve": 0, "gateway sandbox": 0}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_block_that_fails_is_noticed(page: Path, tmp_path: Path) -> None:
 
 
 def test_what_blocks_print_can_be_written_anew(page: Path, tmp_path: Path) -> None:
-    text = refilled(page, tmp_path / "checkout")
+    text = refilled([page], tmp_path / "checkout")[page]
     assert text == page.read_text("utf-8").replace("two\n", "1 gwk_…\n")
 
 

@@ -25,7 +25,7 @@ def test_many_who_leave(stage: Stage, when: str, method: str, leave: str) -> Non
     """Thirty at once, before their answer or within it: the origin sees each connection end within a second."""
     stage.origin.behaviours.update(before=script(STALL), within=script(FIRST, STALL))
     with stage.steady():
-        callers = [stage.open(f"{method} ~/{when}") for _ in range(30)]
+        callers = [stage.open(f"{method} ~/{when}", fields=("Cache-Control: no-store",)) for _ in range(30)]  # each its own call
         assert stage.origin.wait(lambda: stage.arrived(when) == 30)
         if when == "within":
             for caller in callers:

@@ -39,6 +39,7 @@ def walked(exchange: Exchange) -> None:
 
 def test_a_traced_record_reads_like_any_other() -> None:
     plain, other = Exchange("id-1", "GET", "/elements/api-v2/contacts/7", 100.0, 1_700_000_000.5), traced()
+    plain.traceparent = other.traceparent
     plain.environment, plain.status, plain.upstream_status = "dev", 200, 200
     for exchange in (plain, other):
         walked(exchange)
