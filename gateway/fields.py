@@ -34,7 +34,7 @@ def _unslashed(value: str) -> str:
     return value
 
 
-def _duration(value: object) -> float:
+def duration(value: object) -> float:
     try:
         seconds = parse_duration(value)
     except ValueError as error:
@@ -86,7 +86,7 @@ Globs = Annotated[list[Label], Field(min_length=1, max_length=1000)]
 Method = Annotated[str, Field(pattern=r"^(\*|[A-Z][A-Z-]{0,31})$")]
 Duration = Annotated[
     float,
-    PlainValidator(_duration),
+    PlainValidator(duration),
     WithJsonSchema(
         {
             "anyOf": [

@@ -267,7 +267,7 @@ def test_settings_without_effect_are_named(tmp_path: Path) -> None:
         tmp_path, '[elements.own]\nconcurrency = 2\nwait = "1s"\n[[elements.own.cache.rules]]\npath = "/x"\nstale_if_error = "1s"'
     )
 
-    assert set(without_effect(config)) >= {"elements.own.concurrency", "elements.own.wait", "elements.own.cache.rules.0.stale_if_error"}
+    assert without_effect(config) == ["elements.own.concurrency", "elements.own.wait"]
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, PlainValidator
 from pydantic.fields import FieldInfo
 
 from gateway import errors
 from gateway.cli import app
 from gateway.elements.preset import presets
+from gateway.fields import duration
 from gateway.models import KeyRotation, NewInstance, NewKey
 from gateway.server.admin import Purge
 from gateway.settings import Config, parse_address, parse_duration, parse_size
@@ -45,7 +46,7 @@ def configuration() -> str:
 
 def commands() -> str:
     """Each command in a line."""
-    return table(("command", "does"), [(f"`gateway {name}`", _summary(command)) for name, command in every_command()])
+    return table(("command", "does"), [(f"`gateway {name}`", _first_sentence(_summary(command))) for name, command in every_command()])
 
 
 def options() -> str:
@@ -180,8 +181,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None:
         return "–"
-    readers = {entry.func for entry in field.metadata if isinstance(entry, BeforeValidator)}
-    if parse_duration in readers:
+    readers = {entry.func for entry in field.metadata if isinstance(entry, BeforeValidator | PlainValidator)}
+    if not readers.isdisjoint((parse_duration, duration)):
         return f"`{_duration(value)}`"
     if parse_size in readers:
         return f"`{_size(value)}`"
@@ -199,6 +200,10 @@ def _size(octets: int) -> str:
         if octets and octets % size == 0:
             return f"{octets // size}{unit}"
     return str(octets)
+
+
+def _first_sentence(text: str) -> str:
+    return text.split(". ", maxsplit=1)[0].rstrip(".")
 
 
 def _summary(command: Any) -> str:

@@ -44,7 +44,7 @@ def upward(headers: Headers, conditions: Sequence[Pair] | None = None) -> list[P
 
 def end_to_end(headers: Headers) -> Headers:
     """The caller's fields without those that its ``Connection`` names: they do not go up, so they must not choose a stored answer."""
-    named = _named_in_connection(headers)
+    named = _named_in_connection(headers) - _NOT_UP  # framing is read from them still
     return headers.without(named) if named else headers
 
 
