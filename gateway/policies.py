@@ -15,7 +15,8 @@ def cache_policy(config: Config, key: str) -> CachePolicy:
     section = config.element(key).cache
     names = Lifetimes._fields
     rules = tuple(Rule(rule.path, rule.enabled, **{name: getattr(rule, name) for name in names}) for rule in section.rules)
-    return CachePolicy(section.enabled, Lifetimes(*(getattr(section, name) for name in names)), rules)
+    nothing = "ttl" in section.model_fields_set and not section.ttl  # "0s" said on purpose: nothing stays fresh by itself
+    return CachePolicy(section.enabled, Lifetimes(*(getattr(section, name) for name in names)), rules, metadata=not nothing)
 
 
 def limit_policy(config: Config, key: str) -> Policy:

@@ -140,8 +140,8 @@ class Cache:
         exchange.cache, exchange.cache_status = "stale", f"gateway; hit; ttl={ttl}; detail=stale-while-revalidate"
         exchange.note("cache", "stale", "stale-while-revalidate")
         key = self._flights.key(look.key, request.headers, look.entries)
-        if self._flying(look, key) is not None:
-            return Fresh(response)  # it is being asked for already
+        if self._flying(look, key) is not None or self._flights.failed(key):
+            return Fresh(response)  # it is being asked for already, or that has just failed
         self._flights.forget(key)
         return Fresh(response, Stale(entry, "stale", self._plan(look, self._flights.lead(key, self._invalidations.count))))
 
@@ -239,10 +239,7 @@ class Cache:
         now = self._clock()
         plan = found.plan
         entry = renewed(found.entry, response.headers, request.headers, plan.asked, now, plan.lifetimes)
-        if entry is None:
-            await self._writing.discard(plan.key, found.entry)
-        else:
-            await self._writing.keep(plan.key, entry, plan.seen)
+        await self._writing.renew(plan.key, found.entry, entry, plan.seen)
         self._share(plan, entry, None, now)
         exchange.cache = "revalidated"
         exchange.cache_status = f"gateway; fwd={found.reason}; fwd-status=304"
@@ -262,7 +259,7 @@ class Cache:
             await self._writing.discard(plan.key, found.entry)
         if isinstance(entry, str):
             exchange.note("cache", "not stored", entry)
-            if response.status in _ERRORS:
+            if response.status in _ERRORS or response.status == 429:
                 self._lost(found, failed=True)
             else:
                 self._share(plan, None, None, plan.asked)

@@ -21,6 +21,7 @@ from gateway.cache.key import Key, negotiated, secondary
 from gateway.exchange import Headers
 
 REMEMBERED_S = 120.0  # how long a key counts as one whose answers cannot be shared
+FAILED_S = 5.0  # for how long what is given stale is not asked for again once that has failed
 _REMEMBERED = 10_000
 _LONGEST_VARY = 256
 _FAILURES = 2
@@ -80,6 +81,8 @@ class Flight:
     def hand_over(self, *, failed: bool = False) -> None:
         """The leader left, or its call ``failed``: the first waiter leads; after a second failure each goes its own way."""
         self._failures += failed
+        if failed:
+            self._flights.fail(self.key)
         while self._waiting and self._failures < _FAILURES:
             news = next(iter(self._waiting))
             del self._waiting[news]
@@ -103,6 +106,7 @@ class Flights:
         self._flying: dict[FlightKey, Flight] = {}
         # By hash, as keys can be kilobytes long: two that share one wait, or do not, where they need not.
         self._unshared: TTLCache[int, bool] = TTLCache(_REMEMBERED, REMEMBERED_S, clock)
+        self._failed: TTLCache[int, bool] = TTLCache(_REMEMBERED, FAILED_S, clock)
         self._varied: LRUCache[int, tuple[str, ...]] = LRUCache(_REMEMBERED)
 
     def key(self, key: Key, wanted: Headers, entries: tuple[Entry, ...]) -> FlightKey:
@@ -131,6 +135,14 @@ class Flights:
     def remember(self, key: FlightKey) -> None:
         """Answers of this key cannot be shared."""
         self._unshared[hash(key)] = True
+
+    def fail(self, key: FlightKey) -> None:
+        """A call for this key failed: it is not asked for again in the background at once."""
+        self._failed[hash(key)] = True
+
+    def failed(self, key: FlightKey) -> bool:
+        """Whether a call for this key failed a moment ago."""
+        return hash(key) in self._failed
 
     def forget(self, key: FlightKey) -> None:
         """They can, after all."""

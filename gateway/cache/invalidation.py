@@ -3,8 +3,8 @@
 Cloud Elements' paths alternate names and ids (``/{resource}/{id}/{child}/{childId}``, API page 4.1). A write
 
 * on an item (``/r/7``) touches the item, everything below it and the lists of ``/r``;
-* on a child item (``/r/7/c/8``) touches that and what is below it, the lists ``/r/7/c`` and the item ``/r/7``;
-* by POST on a list (``/r``, ``/r/7/c``) touches that list and the item it belongs to;
+* on a child item (``/r/7/c/8``) touches that and what is below it, the lists ``/r/7/c``, the item ``/r/7`` and its lists ``/r``;
+* by POST on a list (``/r``, ``/r/7/c``) touches that list, the item it belongs to and that one's lists;
 * by another method on a list, or on an action (``PUT /r/7/enabled``), touches also everything below it.
 
 Every query of a touched path goes, and nothing of another instance. A write under ``/instances`` with an Element token changes the
@@ -85,7 +85,7 @@ def touched(method: str, path: str, *, element_call: bool) -> Touched:
     if (element_call and whole[:1] == ("instances",)) or len(whole) > _DEEPEST:
         return EVERYTHING
     depth = len(whole)
-    items = {whole[:length] for length in range(2, depth, 2)}
+    items = {whole[:length] for length in range(1, depth)}  # the items above, and the lists that each of them stands in
     if depth % 2 == 0 and depth:
         return Touched(frozenset(items | {whole[:-1]}), frozenset({whole}))
     if method == "POST" or not depth:

@@ -80,18 +80,20 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """An element's cache: whether, for how long, and the rules that say otherwise for some paths."""
+    """An element's cache: whether, for how long, and the rules that say otherwise for some paths. ``metadata``: whether what is said of
+    metadata by default holds behind these rules."""
 
     enabled: bool = True
     lifetimes: Lifetimes = _SILENT
     rules: tuple[Rule, ...] = ()
+    metadata: bool = True
 
     def decide(self, path: str) -> Decision:
         """What holds for the raw ``path`` without hub: each value from the first matching rule that says it, else the element's."""
         said: dict[str, float] = {}
         enabled: bool | None = None
         by: str | None = None
-        for rule in (*self.rules, *METADATA) if path.startswith(_METADATA_BEGINS) else self.rules:
+        for rule in (*self.rules, *METADATA) if self.metadata and path.startswith(_METADATA_BEGINS) else self.rules:
             if not rule.matches(path):
                 continue
             by = by or rule.path

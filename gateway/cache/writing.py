@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -52,7 +53,8 @@ class Writing:
         gone = await self.drop(owner_of(target), what)
         number = instance_number(request.path)
         if number is not None:
-            gone += await self._drop_numbered(target.environment.name, number)
+            # Done to its end, though the caller may leave meanwhile.
+            gone += await asyncio.shield(asyncio.ensure_future(self._drop_numbered(target.environment.name, number)))
         exchange.note("cache", "invalidated", f"{gone} entries")
 
     async def purge(self, environment: str | None, customer: str | None, element: str | None, what: Touched) -> int:
@@ -88,6 +90,14 @@ class Writing:
             return False
         return await self._store.keep(key, with_variant(await self._store.find(key), entry))
 
+    async def renew(self, key: Key, old: Entry, fresh: Entry | None, seen: int) -> None:
+        """Have ``fresh`` in place of ``old``; None: ``old`` must not be kept. Not where something after the first ``seen`` invalidations
+        overtook it."""
+        if self.invalidations.overtook(seen, key):
+            return
+        others = without_variant(await self._store.find(key), old)
+        await self._store.keep(key, others if fresh is None else with_variant(others, fresh))
+
     async def discard(self, key: Key, entry: Entry) -> None:
         """Forget one variant."""
         await self._store.keep(key, without_variant(await self._store.find(key), entry))
@@ -102,13 +112,8 @@ class Writing:
         if entry is None:
             return
         same = response.status == entry.status and _tells_of(entry, response)
-        if self.invalidations.overtook(found.seen, look.key):
-            return
         fresh = renewed(entry, response.headers, request.headers, found.asked, look.now, decision.lifetimes) if same else None
-        if fresh is None:
-            await self.discard(look.key, entry)
-        else:
-            await self.keep(look.key, fresh, found.seen)
+        await self.renew(look.key, entry, fresh, found.seen)
 
     def _posted(self, request: Request, target: Target, found: Bypass, response: Response) -> tuple[Key, Entry] | None:
         """RFC 9110 §9.3.3: an answer to POST that says how long it is fresh, and that it is what a GET here would give."""

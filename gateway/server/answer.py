@@ -8,12 +8,11 @@ from http import HTTPStatus
 
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange, Response, Stream
-from gateway.server.connection import CallerConnection
+from gateway.server.connection import NOT_DOWN, CallerConnection
 from gateway.upstream.headers import VIA
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-# Ours stands for the upstream's id; cookies belong to the gateway's account, not to its callers (contract 2.3).
-_NOT_DOWN = frozenset({"x-request-id", "set-cookie", "set-cookie2"})
+_NOT_DOWN = NOT_DOWN - {"content-length"}  # which a HEAD's answer keeps
 
 
 class BrokenOff(Exception):

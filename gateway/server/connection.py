@@ -26,6 +26,9 @@ FIRST_CALL_S = 0.5
 log = structlog.get_logger("gateway.server")
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n"
+# Ours stands for the upstream's id; cookies belong to the gateway's account, not to its callers (contract 2.3); framing is our own.
+NOT_DOWN = frozenset({"x-request-id", "set-cookie", "set-cookie2", "content-length"})
+_INTERIM_UNREAD = 64 * 1024
 _INTERIM = {102: "Processing", 103: "Early Hints", 104: "Upload Resumption Supported"}
 
 
@@ -129,12 +132,14 @@ class CallerConnection(FeedingHandler):
             self._wire.abort()
 
     def interim(self, status: int, headers: Headers) -> None:
-        """Tell the caller of an interim answer; only before the final one (RFC 9110 §15.2)."""
-        if self.transport is None or self.transport.is_closing():
+        """Tell the caller of an interim answer; only before the final one (RFC 9110 §15.2). One who does not read is spared them."""
+        if self._wire is None or self._wire.is_closing() or self._wire.get_write_buffer_size() > _INTERIM_UNREAD:
             return
-        fields = "".join([f"{name}: {value}\r\n" for name, value in headers.pairs if name.lower() not in ("set-cookie", "content-length")])
+        fields = "".join(
+            [f"{name}: {value}\r\n" for lowered, (name, value) in zip(headers.names, headers.pairs, strict=True) if lowered not in NOT_DOWN]
+        )
         reason = _INTERIM.get(status, "")
-        self.transport.write(f"HTTP/1.1 {status} {reason}\r\n{fields}\r\n".encode("latin-1"))
+        self._wire.write(f"HTTP/1.1 {status} {reason}\r\n{fields}\r\n".encode("latin-1"))
 
     async def drain(self) -> None:
         """Wait until the caller has taken enough for more to be written. Raises ``ConnectionError`` if it left."""

@@ -52,6 +52,7 @@ class Connection(ResponseHandler):
         """When, on the loop's clock, the head of an answer must be here; ``Client`` looks after it."""
         self._interim = 0
         self._on_interim: Interim | None = None
+        self._ended = False  # whether an interim answer said that the connection will
         self._state = State.IDLE
         self.heard = False  # whether any octet of an answer has come
         self.reused = False
@@ -62,8 +63,12 @@ class Connection(ResponseHandler):
         self._interim = 0
         self._on_interim = interim
         self._state, self.heard, self._head_only = State.HEAD, False, head_only
+        self._parse_anew()
+
+    def _parse_anew(self) -> None:
+        self._ended = False
         self.set_response_params(
-            skip_payload=head_only,
+            skip_payload=self._head_only,
             read_until_eof=True,
             auto_decompress=False,
             read_bufsize=READ_BUFFER,
@@ -126,8 +131,12 @@ class Connection(ResponseHandler):
             start = end + 4
             if self.exception() is not None:
                 return
+            if self._ended:
+                self._parse_anew()
         in_body = self._state is State.BODY
         super().data_received(data[start:] if start else data)
+        if self._ended:
+            self._parse_anew()
         if in_body:
             self._count(data, start)
         if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
@@ -156,6 +165,10 @@ class Connection(ResponseHandler):
         elif message.code < 200:
             self._interim += 1
             self._payload = None
+            if message.should_close:
+                # The connection ends behind the final answer (RFC 9112 §9.6); aiohttp's parser takes it for the last one.
+                self._ended = True
+                self.force_close()
             if self._interim > MAX_INTERIM:
                 self.fail(UpstreamProtocolError(f"more than {MAX_INTERIM} interim answers"))
             elif self._on_interim is not None and message.code != 100:  # nobody asked it to go on (RFC 9110 §15.2)

@@ -117,7 +117,7 @@ class Play:
             return
         if isinstance(found, Fresh):
             assert have is not None
-            assert how == ("hit" if found.refresh is None else "while revalidating"), "given although it is not to be used"
+            assert how == {"hit": "hit", "stale": "while revalidating"}[exchange.cache], "given although it is not to be used"
             check(found.response, have, wanted, self.now)
             if found.refresh is not None:
                 await self.renew(step, request, target, found.refresh, have)
@@ -159,11 +159,11 @@ class Play:
         if confirms and old:
             said = replace(said, etag=old.said.etag if origin.tagged else None)
             response = await self.settle(way, Response(304, Headers(said.pairs())))
-            renewed = item(old.body, old.status, old.said.updated(said), {}, asked, self.now, configured(way.place))
+            renewed = item(old.body, old.status, old.said.updated(said), way.wanted, asked, self.now, configured(way.place))
             check(response, renewed or old, way.wanted, self.now if renewed else None)
             self.model.discard(way.place, old)
             if renewed and not overtaken:
-                self.model.keep(way.place, replace(renewed, varies=old.varies), self.now)
+                self.model.keep(way.place, renewed, self.now)
             return
         given = Slowly(body) if origin.streams else body
         response = await self.settle(way, Response(origin.status, Headers([JSON, *said.pairs()]), given))
@@ -212,7 +212,7 @@ class Play:
         if step.same and step.answer.status == have.status:
             new = item(have.body, have.status, have.said.updated(said), {}, self.now, self.now, configured(place))
             if new:
-                self.model.keep(place, replace(new, varies=have.varies), self.now, certain=have.certain)
+                self.model.keep(place, new, self.now, certain=have.certain)
 
     async def write(self, step: Write) -> Doubt:
         request, target, exchange = self.call(step.who, step.method, step.path)

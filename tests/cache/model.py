@@ -159,7 +159,7 @@ def touches(method: str, written: str, path: str) -> bool:
     here, there = written.split("/")[1:], path.split("/")[1:]
     if here == there:
         return True
-    if len(there) < len(here):  # items that it belongs to, and the list that it is on
-        return here[: len(there)] == there and (len(there) % 2 == 0 or (len(here) % 2 == 0 and len(there) == len(here) - 1))
+    if len(there) < len(here):  # items that it belongs to, and the lists that each of them is on
+        return here[: len(there)] == there
     below = there[: len(here)] == here
     return below and (len(here) % 2 == 0 or method != "POST")

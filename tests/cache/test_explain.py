@@ -85,7 +85,7 @@ async def test_what_goes_past(method: str, path: str, platform: bool, reason: st
     [
         ("PATCH", "/Contacts/7", {"at": ["/contacts"], "below": ["/contacts/7"]}),
         ("POST", "/contacts", {"at": ["/contacts"], "below": []}),
-        ("DELETE", "/contacts/7/notes/2", {"at": ["/contacts/7", "/contacts/7/notes"], "below": ["/contacts/7/notes/2"]}),
+        ("DELETE", "/contacts/7/notes/2", {"at": ["/contacts", "/contacts/7", "/contacts/7/notes"], "below": ["/contacts/7/notes/2"]}),
         ("PUT", "/instances/configuration/3", {"at": [], "below": ["/"]}),
         ("QUERY", "/", {"at": [], "below": ["/"]}),
     ],

@@ -25,6 +25,13 @@ def test_what_came_before_the_call_left_overtakes_nothing(invalidations: Invalid
     assert not invalidations.overtook(invalidations.count, CONTACT)
 
 
+def test_nor_does_it_once_others_came_after(invalidations: Invalidations) -> None:
+    invalidations.add(OWNER, WRITE)
+    seen = invalidations.count
+    invalidations.add(OWNER, touched("PATCH", "/accounts/1", element_call=True))
+    assert not invalidations.overtook(seen, CONTACT)
+
+
 @pytest.mark.parametrize(
     ("key", "overtaken"),
     [

@@ -51,6 +51,14 @@ class TestInstances:
         assert await room.stored("/contacts", where=PROD) is not None
         assert room.asked == [("dev", 5)] * dropped
 
+    async def test_only_in_the_environment_of_the_write(self, room: Room) -> None:
+        room.numbers = {("dev", 5): (ACME.handle,), ("prod", 5): (ACME.handle,)}
+        for where in (DEV, PROD):
+            await room.call("GET", "/contacts", where=where)
+        await room.call("PATCH", "/instances/5", instance=None, where=PROD)
+        assert await room.stored("/contacts") is not None
+        assert await room.stored("/contacts", where=PROD) is None
+
     async def test_every_mapping_of_the_number(self, room: Room) -> None:
         room.numbers = {("dev", 5): (ACME.handle, BOLT.handle)}
         for instance in (ACME, BOLT):
