@@ -60,7 +60,7 @@ def key_of(request: Request, target: Target) -> Key:
         instance.handle if instance else None,
         target.resource if instance else request.path,
         request.query,
-        header("accept"),
+        accept if (accept := header("accept")) != "*/*" else None,  # which is what none means (RFC 9110 §12.5.1)
         header("elements-version"),
         header("elements-as-team-member"),
         instance.changed_at if instance else 0.0,

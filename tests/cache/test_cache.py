@@ -141,6 +141,12 @@ class TestHitsAndMisses:
 
         assert exchange.cache == "miss"
 
+    async def test_who_accepts_anything_says_no_more_than_who_says_nothing(self, world: World) -> None:
+        await world.call("/contacts", ok(), ("Accept", "*/*"))
+        _, exchange = await world.call("/contacts")
+
+        assert exchange.cache == "hit"
+
     async def test_without_a_lifetime_nothing_is_stored(self) -> None:
         world = World(CachePolicy())
         answer = ok()
