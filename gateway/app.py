@@ -87,7 +87,7 @@ def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[
     errors = Lines(sys.stderr)
     errors.start()
     configure(config.log_level, cast("TextIO", errors))
-    keep_memory_private()
+    keep_memory_private(inspectable=config.inspectable)
     path = config.database_path()
     # Most of what a call makes is gone when the call is: looking for cycles less often saves a twentieth of the work.
     gc.set_threshold(20_000, 20, 50)

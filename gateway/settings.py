@@ -298,6 +298,9 @@ class Config(_Section):
     allow_plain_secrets: bool = Field(default=False, description="Let secrets stand here literally (not for production)")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Of the log on standard error")
     access_log: bool = Field(default=True, description="One JSON line a call on standard output")
+    inspectable: bool = Field(
+        default=False, description="Let debuggers and profilers of the same user look into the process, secrets and all"
+    )
     listen: Listen = Listen()
     database: Database = Database()
     vault: Vault = Vault()

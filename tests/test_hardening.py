@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import end_process, running_gateway
+from tests.support.processes import SEEN, end_process, running_gateway
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'")
 
@@ -52,7 +52,7 @@ def running(*command: str, cwd: Path, environ: dict[str, str] | None = None) -> 
 
 def test_no_core_is_written_and_nobody_looks_into_it(tmp_path: Path) -> None:
     with running_gateway(tmp_path / "gateway", {"dev": "http://127.0.0.1:9"}) as first:
-        environ = first.environ
+        environ = {name: value for name, value in first.environ.items() if name not in SEEN}
     with running("-m", "gateway", "serve", "-c", "gateway.toml", cwd=first.folder, environ=environ) as gateway:
         limits = Path(f"/proc/{gateway.pid}/limits").read_text()
         seen = looks_into(gateway.pid)
@@ -65,3 +65,10 @@ def test_such_a_look_would_show_something(tmp_path: Path) -> None:
     """What the test above takes for a closed door is one: a process that does nothing about it can be looked into."""
     with running("-c", "import time; print('no listener on it', flush=True); time.sleep(60)", cwd=tmp_path) as ordinary:
         assert looks_into(ordinary.pid)
+
+
+def test_an_operator_may_open_that_door(tmp_path: Path) -> None:
+    with running_gateway(tmp_path / "gateway", {"dev": "http://127.0.0.1:9"}) as first:
+        environ = first.environ | {"GATEWAY__INSPECTABLE": "true"}
+    with running("-m", "gateway", "serve", "-c", "gateway.toml", cwd=first.folder, environ=environ) as gateway:
+        assert looks_into(gateway.pid)

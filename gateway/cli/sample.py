@@ -14,6 +14,7 @@ default_environment = "dev"
 # Of the log on standard error: debug, info, warning, error. The access log is a JSON line a call on standard output.
 # log_level  = "info"
 # access_log = true
+# inspectable = false                    # true lets debuggers of the same user look into the process, secrets and all
 
 # Services call `data`; operators and Prometheus call `admin`. Keep both inside.
 [listen]

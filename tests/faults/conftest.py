@@ -31,7 +31,7 @@ from tests.support.answers import Answer
 from tests.support.cases import BASE, ask
 from tests.support.lane import Lane
 from tests.support.origin import Origin
-from tests.support.processes import ROOT, Canaries, Gateway, collect, configuration, end_process, run, wait_ready
+from tests.support.processes import ROOT, SEEN, Canaries, Gateway, collect, configuration, end_process, run, wait_ready
 from tests.support.raw import Caller, Part
 
 SLACK = 3.5  # seconds until what ends after one second must have ended, on a busy machine
@@ -213,6 +213,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     folder = tmp_path_factory.mktemp("faults") / "template"
     canaries = Canaries()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY__")}
+    environ |= SEEN
     environ |= {"RAW_USER_SECRET": canaries.user, "RAW_ORGANIZATION_SECRET": canaries.organization, "PYTHONPATH": str(ROOT)}
 
     def command(*words: str, given: str = "") -> Any:

@@ -23,7 +23,7 @@ from cryptography import x509
 
 from tests.acceptance.commands import command, environ, initialize
 from tests.support.cases import BASE
-from tests.support.processes import collect, end_process
+from tests.support.processes import SEEN, collect, end_process
 from tests.support.raw import Address
 
 _READY = re.compile(r"(data|admin) listener on (https?)://([\d.]+):(\d+)")
@@ -95,7 +95,7 @@ def serving(
 ) -> Iterator[Served]:
     """``gateway serve`` on the configuration in ``folder`` while inside, if it was not ended before."""
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(words, cwd=folder, env=environ(**(env or {})), pass_fds=inherit, **pipes)
+    process = subprocess.Popen(words, cwd=folder, env=environ(**SEEN, **(env or {})), pass_fds=inherit, **pipes)
     served = Served(process)
     assert process.stdout is not None
     reader = threading.Thread(target=collect, args=(process.stdout, served.output), daemon=True)
