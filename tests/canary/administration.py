@@ -117,6 +117,7 @@ def bad_administration(scene: Scene) -> None:
             ("PATCH", f"/instances/{scene.handles['commanded']}"),
             ("POST", "/keys"),
             ("POST", "/cache:purge"),
+            ("POST", "/explain"),
         ):
             if method == "PATCH" and label in ("duplicate", "token as tags"):
                 continue
@@ -143,6 +144,11 @@ def bad_administration(scene: Scene) -> None:
         "/instances?{}=1",
         "/instances?limit={}",
         "/exchanges?limit={}",
+        "/exchanges?path={}",
+        "/exchanges/{}",
+        "/exchanges:follow?cursor={}",
+        "/keys?cursor={}",
+        "/limits?cursor={}",
     ):
         for text in (quote(token, safe=""), own):
             for method in ("GET", "DELETE", "PUT"):

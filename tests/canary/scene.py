@@ -99,7 +99,10 @@ class Scene:
         for accept in ("text/plain", "application/openmetrics-text"):
             for path in ("/metrics", "/healthz", "/readyz"):
                 self.send(f"{path} as {accept}", request("GET", path, {"Accept": accept}), where=self.gateway.admin)
-        for path in ("/instances", "/keys", "/limits", "/instances:export"):
+        for customer in self.handles:
+            question = json.dumps({"path": "/contacts", "customer": customer}).encode()
+            self.admin(f"POST /explain ({customer})", "POST", "/explain", question)
+        for path in ("/instances", "/keys", "/limits", "/cache", "/instances:export"):
             assert self.admin(f"GET {path}", "GET", path)
         for item in json.loads(self.admin("GET /exchanges", "GET", "/exchanges?limit=1000", but=self.planted.names))["items"]:
             for member, value in item.items():
