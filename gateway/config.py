@@ -6,16 +6,12 @@ secret are never shown. Paths and SQLite files are relative to the folder of the
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
-import re
 import time
 import tomllib
 from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +20,24 @@ from pydantic import ValidationError
 from gateway.elements.overlay import over_presets
 from gateway.exchange import Environment
 from gateway.listeners import tls_mistakes
+from gateway.mistakes import ConfigError, Problem, mistake
+from gateway.references import environments_of, master_keys_of, tracing_of
 from gateway.secret import Secret
-from gateway.settings import IDLE, NAME, Config, EnvironmentConfig, Unquoted
+from gateway.settings import IDLE, Config, EnvironmentConfig, Unquoted
+
+__all__ = [
+    "ConfigError",
+    "Problem",
+    "admin_key",
+    "load",
+    "load_for_serving",
+    "master_keys",
+    "supervision",
+    "tracing_headers",
+    "without_effect",
+]
 
 _SUPERVISION = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-
-
-class Problem(str):
-    """One mistake, as a line: ``path: found …, expected …``."""
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` holds every mistake, one line each."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -58,9 +56,9 @@ def load_for_serving(
     config, problems = _load(path, environ)
     if config is None:
         raise ConfigError(problems)
-    environments, found = _environments(config, environ)
-    keys, missing = _master_keys(config, environ)
-    missing += [Problem(line) for line in tls_mistakes(config, time.time())] + _tracing(config, environ)[1]
+    environments, found = environments_of(config, environ)
+    keys, missing = master_keys_of(config, environ)
+    missing += [Problem(line) for line in tls_mistakes(config, time.time())] + tracing_of(config, environ)[1]
     known = {problem.partition(":")[0] for problem in problems}
     problems += [problem for problem in found + missing if problem.partition(":")[0] not in known]
     if not config.environments and not any(path.startswith("environments") for path in known):
@@ -78,7 +76,7 @@ def admin_key(environ: Mapping[str, str] | None = None) -> Secret | None:
 
 def master_keys(config: Config, environ: Mapping[str, str] | None = None) -> list[tuple[str, bytes]]:
     """(id, 32 bytes) of each master key, the encrypting one first; ``ConfigError`` if there is none."""
-    keys, problems = _master_keys(config, os.environ if environ is None else environ)
+    keys, problems = master_keys_of(config, os.environ if environ is None else environ)
     if problems:
         raise ConfigError(problems)
     return keys
@@ -86,7 +84,7 @@ def master_keys(config: Config, environ: Mapping[str, str] | None = None) -> lis
 
 def tracing_headers(config: Config, environ: Mapping[str, str] | None = None) -> dict[str, Secret]:
     """What is sent to the collector of traces with each delivery, by field name; ``ConfigError`` if a secret is missing."""
-    headers, problems = _tracing(config, os.environ if environ is None else environ)
+    headers, problems = tracing_of(config, os.environ if environ is None else environ)
     if problems:
         raise ConfigError(problems)
     return headers
@@ -138,7 +136,7 @@ def _validated(raw: dict[str, Any]) -> tuple[Config, list[Problem]]:
         return Config.model_validate(raw), []
     except ValidationError as error:
         items = error.errors(include_url=False)
-    problems = [_mistake(item) for item in items]
+    problems = [mistake(item) for item in items]
     rest = deepcopy(raw)
     for first, *more in ([str(part) for part in item["loc"]] for item in items):
         inner = rest.get(first)
@@ -187,126 +185,3 @@ def _value(text: str) -> Any:
         except ValueError:
             pass
     return Unquoted(text)
-
-
-def _mistake(item: Any) -> Problem:
-    where = ".".join(str(part) for part in item["loc"] if part != "[key]")
-    kind = item["type"]
-    if kind == "extra_forbidden":
-        return Problem(f"{where}: found an unknown key, expected one that the documentation names")
-    if kind == "missing":
-        return Problem(f"{where}: found nothing, expected a value")
-    expected = str(item.get("ctx", {}).get("error") or item["msg"])
-    if item["loc"][-1] == "[key]":  # the name itself is wrong, and stands in the path already
-        return Problem(f"{where}: found {item['input']!r}, expected {expected}")
-    return Problem(f"{where}: found {_shown(where, item.get('input'))}, expected {expected}")
-
-
-def _shown(where: str, value: object) -> str:
-    """A value in an error, where no secret can have been written by mistake; elsewhere its kind."""
-    if where.partition(".")[0] not in _HARMLESS and where not in _HARMLESS:
-        return "a value of another form" if isinstance(value, str) else f"a {type(value).__name__}"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-_HARMLESS = frozenset({"listen", "elements", "cache", "upstream", "log_level", "access_log", "cors", "default_environment"}) | {
-    "tracing.enabled",
-    "tracing.sample_ratio",
-    "tracing.service_name",
-}
-
-
-_SECRET = (r"[!-+\--~]+", "blanks, commas or control characters")
-_FIELD_VALUE = (r"[!-~]+(?: [!-~]+)*", "control characters or several blanks together")
-
-
-def _secret(
-    reference: str, where: str, plain: bool, config: Config, environ: Mapping[str, str], form: tuple[str, str] = _SECRET
-) -> Secret | Problem:
-    kind, _, rest = reference.partition(":")
-    if kind == "env":
-        value = environ.get(rest, "")
-        if not value:
-            return Problem(f"{where}: found no environment variable {rest}, expected it to hold the secret")
-    elif kind == "file":
-        try:
-            value = (config.folder / rest).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            return Problem(f"{where}: found no readable file {rest} ({type(error).__name__}), expected it to hold the secret")
-    elif plain:
-        value = reference
-    else:
-        return Problem(f'{where}: found a literal, expected "env:NAME" or "file:PATH" (or allow_plain_secrets = true)')
-    if not re.fullmatch(form[0], value):
-        return Problem(f"{where}: found a secret with {form[1]}, expected visible ASCII")
-    return Secret(value)
-
-
-def _environments(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Environment], list[Problem]]:
-    environments, problems = {}, []
-    for name, section in config.environments.items():
-        plain = config.allow_plain_secrets or section.allow_plain_secrets
-        user, organization = (
-            _secret(getattr(section, key), f"environments.{name}.{key}", plain, config, environ)
-            for key in ("user_secret", "organization_secret")
-        )
-        problems += [found for found in (user, organization) if isinstance(found, Problem)]
-        if isinstance(user, Secret) and isinstance(organization, Secret):
-            environments[name] = Environment(name, section.base_url, user, organization)
-    return environments, problems
-
-
-def _tracing(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], list[Problem]]:
-    """What the collector is sent, and what stands in the way of tracing; nothing of either where it is off."""
-    if not config.tracing.enabled:
-        return {}, []
-    problems = []
-    if not _installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
-        expected = 'the packages of the extra "tracing" (`pip install "cloud-elements-gateway[tracing]"`)'
-        problems.append(Problem(f"tracing.enabled: found True, expected {expected}"))
-    headers: dict[str, Secret] = {}
-    for name, reference in config.tracing.headers.items():
-        value = _secret(reference, f"tracing.headers.{name}", config.allow_plain_secrets, config, environ, _FIELD_VALUE)
-        if isinstance(value, Secret):
-            headers[name] = value
-        else:
-            problems.append(value)
-    return headers, problems
-
-
-def _installed(*modules: str) -> bool:
-    try:
-        return all(find_spec(module) for module in modules)
-    except ModuleNotFoundError:  # of a package above
-        return False
-
-
-def _master_keys(config: Config, environ: Mapping[str, str]) -> tuple[list[tuple[str, bytes]], list[Problem]]:
-    kind, _, rest = config.vault.keys.partition(":")
-    if kind == "env":
-        text = environ.get(rest, "")
-    else:
-        try:
-            text = (config.folder / rest).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            problem = f"vault.keys: found no readable file {rest} ({type(error).__name__}), expected master keys (`gateway init` makes one)"
-            return [], [Problem(problem)]
-    keys: list[tuple[str, bytes]] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        name, _, encoded = line.partition(":")
-        try:
-            key = base64.b64decode(encoded.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if len(key) != 32 or not re.fullmatch(NAME, name) or name in dict(keys):
-            problems.append(Problem(f'vault.keys line {number}: expected "id:base64 of 32 bytes", each id once'))
-        else:
-            keys.append((name, key))
-    if not keys and not problems:
-        problems.append(Problem(f"vault.keys: found no master key in {kind}:{rest}, expected at least one line `id:base64 of 32 bytes`"))
-    return keys, problems

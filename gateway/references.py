@@ -1,0 +1,110 @@
+"""What ``env:NAME`` and ``file:PATH`` in the configuration stand for: secrets, master keys. The environment is an argument."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from gateway.exchange import Environment
+from gateway.mistakes import Problem
+from gateway.secret import Secret
+from gateway.settings import NAME, Config
+
+_SECRET = (r"[!-+\--~]+", "blanks, commas or control characters")
+_FIELD_VALUE = (r"[!-~]+(?: [!-~]+)*", "control characters or several blanks together")
+
+
+def _secret(
+    reference: str, where: str, plain: bool, config: Config, environ: Mapping[str, str], form: tuple[str, str] = _SECRET
+) -> Secret | Problem:
+    kind, _, rest = reference.partition(":")
+    if kind == "env":
+        value = environ.get(rest, "")
+        if not value:
+            return Problem(f"{where}: found no environment variable {rest}, expected it to hold the secret")
+    elif kind == "file":
+        try:
+            value = (config.folder / rest).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            return Problem(f"{where}: found no readable file {rest} ({type(error).__name__}), expected it to hold the secret")
+    elif plain:
+        value = reference
+    else:
+        return Problem(f'{where}: found a literal, expected "env:NAME" or "file:PATH" (or allow_plain_secrets = true)')
+    if not re.fullmatch(form[0], value):
+        return Problem(f"{where}: found a secret with {form[1]}, expected visible ASCII")
+    return Secret(value)
+
+
+def environments_of(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Environment], list[Problem]]:
+    """The environments with their two secrets, and what stands in the way."""
+    environments, problems = {}, []
+    for name, section in config.environments.items():
+        plain = config.allow_plain_secrets or section.allow_plain_secrets
+        user, organization = (
+            _secret(getattr(section, key), f"environments.{name}.{key}", plain, config, environ)
+            for key in ("user_secret", "organization_secret")
+        )
+        problems += [found for found in (user, organization) if isinstance(found, Problem)]
+        if isinstance(user, Secret) and isinstance(organization, Secret):
+            environments[name] = Environment(name, section.base_url, user, organization)
+    return environments, problems
+
+
+def tracing_of(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], list[Problem]]:
+    """What the collector is sent, and what stands in the way of tracing; nothing of either where it is off."""
+    if not config.tracing.enabled:
+        return {}, []
+    problems = []
+    if not _installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+        expected = 'the packages of the extra "tracing" (`pip install "cloud-elements-gateway[tracing]"`)'
+        problems.append(Problem(f"tracing.enabled: found True, expected {expected}"))
+    headers: dict[str, Secret] = {}
+    for name, reference in config.tracing.headers.items():
+        value = _secret(reference, f"tracing.headers.{name}", config.allow_plain_secrets, config, environ, _FIELD_VALUE)
+        if isinstance(value, Secret):
+            headers[name] = value
+        else:
+            problems.append(value)
+    return headers, problems
+
+
+def _installed(*modules: str) -> bool:
+    try:
+        return all(find_spec(module) for module in modules)
+    except ModuleNotFoundError:  # of a package above
+        return False
+
+
+def master_keys_of(config: Config, environ: Mapping[str, str]) -> tuple[list[tuple[str, bytes]], list[Problem]]:
+    """(id, 32 bytes) of each master key, and what is wrong with them."""
+    kind, _, rest = config.vault.keys.partition(":")
+    if kind == "env":
+        text = environ.get(rest, "")
+    else:
+        try:
+            text = (config.folder / rest).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"vault.keys: found no readable file {rest} ({type(error).__name__}), expected master keys (`gateway init` makes one)"
+            return [], [Problem(problem)]
+    keys: list[tuple[str, bytes]] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, _, encoded = line.partition(":")
+        try:
+            key = base64.b64decode(encoded.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != 32 or not re.fullmatch(NAME, name) or name in dict(keys):
+            problems.append(Problem(f'vault.keys line {number}: expected "id:base64 of 32 bytes", each id once'))
+        else:
+            keys.append((name, key))
+    if not keys and not problems:
+        problems.append(Problem(f"vault.keys: found no master key in {kind}:{rest}, expected at least one line `id:base64 of 32 bytes`"))
+    return keys, problems
