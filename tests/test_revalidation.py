@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.cache import CachePolicy, Fresh, Lifetimes
+from gateway.cache.coalesce import FAILED_S
 from gateway.errors import GatewayError, RateLimited, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Exchange, Headers, Pair, Request, Response, Target
 from gateway.revalidation import MOST, Revalidations, unconditional
@@ -223,12 +224,15 @@ class TestThroughTheCache:
         response, exchange = await house.get()
         assert (response.body, exchange.cache) == (b"[2]", "hit")
 
-    async def test_one_that_fails_leaves_what_there_was_and_the_next_asks_again(self) -> None:
+    async def test_one_that_fails_leaves_what_there_was_and_is_tried_again_a_moment_later(self) -> None:
         house, revalidations, recorded = await self.stale()
         for number in (2, 3):
             await self.look(house, revalidations)
             (await house.left(number))[-1].done.set_exception(UpstreamUnreachable())
             await house.left(number)
+            assert (await self.look(house, revalidations)).cache == "stale"
+            await house.left(number)  # not at once: the budget is for those who wait
+            house.now += FAILED_S + 0.1
         assert [exchange.outcome for exchange in recorded] == ["upstream-unreachable"] * 2
         assert not house.cache._flights._flying
 

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gateway.cache.coalesce import Flight, FlightKey, Flights, Landed
+from gateway.cache.coalesce import Flights, Landed
 from gateway.cache.conditional import answer
-from gateway.cache.entry import Entry, fits, renewed
+from gateway.cache.entry import Entry, renewed
 from gateway.cache.explain import explain
 from gateway.cache.filling import Filling
 from gateway.cache.found import Bypass, Found, Fresh, Miss, Plan, Stale
 from gateway.cache.freshness import ANYTHING, Wishes
 from gateway.cache.invalidation import EVERYTHING, Touched, is_write, segments
-from gateway.cache.looking import Look, Looking, refused, wanted_by
+from gateway.cache.joining import GIVEN, Joining
+from gateway.cache.looking import Looking, refused, wanted_by
 from gateway.cache.policy import CachePolicy, Lifetimes, Rule
 from gateway.cache.store import CacheStore
 from gateway.cache.writing import Numbered, Writing
@@ -30,7 +31,6 @@ __all__ = ["Bypass", "Cache", "CachePolicy", "CacheStore", "Found", "Fresh", "Li
 _GONE = frozenset({404, 410})
 _ERRORS = frozenset({500, 502, 503, 504})  # RFC 5861 §4
 _RESCUED = (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, RateLimited, Overloaded)
-_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 _RANGES = frozenset({"range", "if-range"})
 
 
@@ -61,6 +61,7 @@ class Cache:
         self._writing = Writing(self._looking, store, clock, max_object_bytes, numbered)
         self._invalidations = self._writing.invalidations
         self._flights = Flights(clock)
+        self._joining = Joining(self._looking, self._flights, self._invalidations)
 
     async def look_up(self, request: Request, target: Target, exchange: Exchange) -> Found:
         """Whether a stored answer will do, or one that another call is about to bring. Raises ``UpstreamTimeout`` where the caller wants
@@ -73,14 +74,14 @@ class Cache:
         if reason:
             return self._past(reason, f"gateway; fwd=bypass; detail={reason}", wanted, exchange)
         look = await self._looking.look(request, target, wanted, decision)
-        if look.entry is not None and look.reason in ("hit", "stale-while-revalidate"):
-            return self._given(look, look.entry, request, exchange)
+        if look.entry is not None and look.reason in GIVEN:
+            return self._joining.given(look, look.entry, request, exchange)
         if not _RANGES.isdisjoint(request.headers.index):
             # What a part of an answer says of the whole is not worth keeping (RFC 9111 §3.3 allows not to).
             return self._past("range", "gateway; fwd=bypass; detail=range", wanted, exchange)
         exchange.cache, exchange.cache_status = "miss", f"gateway; fwd={look.reason}"
         self._insist(wanted, exchange)
-        return await self._missing(look, request, target, wanted, exchange)
+        return await self._joining.join(look, request, target, wanted, exchange)
 
     async def explain(self, request: Request, target: Target) -> tuple[dict[str, Any], tuple[Pair, ...] | None]:
         """What ``look_up`` would come to, for people, and the conditions that would go up; see ``explain.py``."""
@@ -128,84 +129,6 @@ class Cache:
     async def drop_instance(self, environment: str, handle: str) -> int:
         """Remove all of one instance: its mapping, token or configuration changed. How many entries went."""
         return await self._writing.drop((environment, handle), EVERYTHING)
-
-    def _given(self, look: Look, entry: Entry, request: Request, exchange: Exchange) -> Fresh:
-        """A stored answer for the caller, fresh or within its stale-while-revalidate window."""
-        response = answer(entry, request.headers, look.now)
-        ttl = int(entry.lifetime - entry.age(look.now))
-        if look.reason == "hit":
-            exchange.cache, exchange.cache_status = "hit", f"gateway; hit; ttl={ttl}"
-            exchange.note("cache", "hit", "fresh")
-            return Fresh(response)
-        exchange.cache, exchange.cache_status = "stale", f"gateway; hit; ttl={ttl}; detail=stale-while-revalidate"
-        exchange.note("cache", "stale", "stale-while-revalidate")
-        key = self._flights.key(look.key, request.headers, look.entries)
-        if self._flying(look, key) is not None or self._flights.failed(key):
-            return Fresh(response)  # it is being asked for already, or that has just failed
-        self._flights.forget(key)
-        return Fresh(response, Stale(entry, "stale", self._plan(look, self._flights.lead(key, self._invalidations.count))))
-
-    async def _missing(self, look: Look, request: Request, target: Target, wanted: Wishes, exchange: Exchange) -> Found:
-        """Nothing stored will do. Another call may be about to bring it; otherwise this one leaves, and others may wait for it."""
-        flight: Flight | None = None
-        reason = look.reason
-        own_word = wanted.no_cache or wanted.max_age <= 0  # this caller wants the origin's, given after it asked
-        while not own_word and look.reason != "request" and _CONDITIONS.isdisjoint(request.headers.index):
-            key = self._flights.key(look.key, request.headers, look.entries)
-            flying = self._flying(look, key)
-            if flying is None:
-                flight = self._flights.lead(key, self._invalidations.count)
-                break
-            exchange.note("cache", "waiting", "a call for the same is on its way")
-            landed = await flying.wait()
-            try:
-                # What was stored before the wait may be gone by now, or something new may be there.
-                look = await self._looking.look(request, target, wanted, look.decision)
-            except BaseException:
-                if landed is True:
-                    flying.hand_over()
-                raise
-            if landed is True:
-                flight, flying.seen = flying, self._invalidations.count
-                break
-            shared = self._shared(landed, flying, look._replace(reason=reason), request, wanted, exchange)
-            if shared is not None:
-                return shared
-            if look.entry is not None and look.reason in ("hit", "stale-while-revalidate"):
-                return self._given(look, look.entry, request, exchange)
-            if not self._invalidations.overtook(flying.seen, look.key):
-                break  # it cannot be shared; where a write overtook it, those who wait want another, and one of them goes
-        exchange.cache_status = f"gateway; fwd={look.reason}"
-        exchange.note("cache", "miss", look.reason)
-        plan = self._plan(look, flight)
-        return Stale(look.entry, look.reason, plan) if look.entry else Miss(look.reason, plan)
-
-    def _shared(
-        self, landed: Landed | bool, flying: Flight, look: Look, request: Request, wanted: Wishes, exchange: Exchange
-    ) -> Fresh | None:
-        """The answer that another call brought, if it brought one and this request may have it."""
-        if not isinstance(landed, Landed):
-            return None
-        entry, filling = landed.entry, landed.filling
-        age = entry.age(look.now)
-        if not fits(entry, request.headers) or age >= entry.lifetime or not wanted.allow(age, entry.lifetime):
-            return None
-        if self._invalidations.overtook(flying.seen, look.key) or (filling is not None and not filling.joinable):
-            return None
-        response = answer(entry, request.headers, look.now)
-        if filling is not None:
-            response = replace(response, body=filling.reader())
-        exchange.cache, exchange.cache_status = "hit", f"gateway; fwd={look.reason}; collapsed"
-        exchange.note("cache", "hit", "collapsed")
-        return Fresh(response)
-
-    def _flying(self, look: Look, key: FlightKey) -> Flight | None:
-        """A call on its way whose answer this request may have; not one that a write overtook."""
-        flight = self._flights.find(key)
-        return None if flight is None or self._invalidations.overtook(flight.seen, look.key) else flight
-
-    def _plan(self, look: Look, flight: Flight | None) -> Plan:
-        return Plan(look.key, look.decision.lifetimes, look.now, self._invalidations.count, flight)
 
     def _stale(self, found: Found, request: Request, why: str, exchange: Exchange) -> Response | None:
         """The stale entry, where it may stand in for the answer that could not be had (RFC 5861 §4)."""
