@@ -21,7 +21,7 @@ from gateway.elements.overlay import over_presets
 from gateway.exchange import Environment
 from gateway.listeners import tls_mistakes
 from gateway.mistakes import ConfigError, Problem, mistake
-from gateway.references import environments_of, master_keys_of, tracing_of
+from gateway.references import authority_mistakes, environments_of, master_keys_of, tracing_of
 from gateway.secret import Secret
 from gateway.settings import IDLE, Config, EnvironmentConfig, Unquoted
 
@@ -58,7 +58,7 @@ def load_for_serving(
         raise ConfigError(problems)
     environments, found = environments_of(config, environ)
     keys, missing = master_keys_of(config, environ)
-    missing += [Problem(line) for line in tls_mistakes(config, time.time())] + tracing_of(config, environ)[1]
+    missing += [Problem(line) for line in tls_mistakes(config, time.time())] + tracing_of(config, environ)[1] + authority_mistakes(config)
     known = {problem.partition(":")[0] for problem in problems}
     problems += [problem for problem in found + missing if problem.partition(":")[0] not in known]
     if not config.environments and not any(path.startswith("environments") for path in known):

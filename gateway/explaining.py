@@ -61,10 +61,12 @@ class Explainer:
         self._upstream = upstream
 
     async def explain(self, request: Request, target: Target, exchange: Exchange) -> dict[str, Any]:
-        """Sections ``call``, ``cache``, ``limits`` and ``upstream``; the last two are null where the cache would answer."""
+        """Sections ``call``, ``cache``, ``limits`` and ``upstream``; the last two are null where the cache would answer, ``upstream``
+        also where the budget would not let it leave."""
         instance = target.instance
         cache, conditions = await self._cache.explain(request, target)
-        leaves = cache["outcome"] in ("miss", "bypass")
+        limits = self._limits.peek(target) if cache["outcome"] in ("miss", "bypass") else None
+        leaves = limits is not None and limits["outcome"] == "allowed"
         return {
             "call": {
                 "caller": exchange.caller or None,
@@ -75,7 +77,7 @@ class Explainer:
                 "resource": exchange.resource,
             },
             "cache": cache,
-            "limits": self._limits.peek(target) if leaves else None,
+            "limits": limits,
             "upstream": self._preview(request, target, conditions, exchange) if leaves else None,
         }
 
@@ -84,7 +86,8 @@ class Explainer:
         key = await self._keys.by_id(question.key) if question.key is not None else replace(_ANYBODY, environments=self._resolver.names)
         if key is None:
             raise BadRequest("there is no caller key of this id")
-        prefix, rest = split_prefix(origin_form(f"{PREFIX}{question.path}"))
+        named = f"{PREFIX}/" in question.path.partition("?")[0]  # as it stands in a log, say
+        prefix, rest = split_prefix(origin_form(question.path if named else f"{PREFIX}{question.path}"))
         said = [(f"Gateway-{name.title()}", value) for name in _ADDRESS if (value := getattr(question, name)) is not None]
         if question.method in ("TRACE", "CONNECT"):
             raise MethodNotAllowed(f"{question.method} is not passed on")

@@ -25,7 +25,9 @@ def mistake(item: Any) -> Problem:
         return Problem(f"{where}: found an unknown key, expected one that the documentation names")
     if kind == "missing":
         return Problem(f"{where}: found nothing, expected a value")
-    expected = str(item.get("ctx", {}).get("error") or item["msg"])
+    context = item.get("ctx", {})
+    plain = _EXPECTED.get(kind)
+    expected = plain.format(**context) if plain else str(context.get("error") or item["msg"])
     if item["loc"][-1] == "[key]":  # the name itself is wrong, and stands in the path already
         return Problem(f"{where}: found {item['input']!r}, expected {expected}")
     return Problem(f"{where}: found {_shown(where, item.get('input'))}, expected {expected}")
@@ -43,4 +45,15 @@ _HARMLESS = frozenset({"listen", "elements", "cache", "upstream", "log_level", "
     "tracing.enabled",
     "tracing.sample_ratio",
     "tracing.service_name",
+}
+
+# As people say it; what pydantic says of the other kinds reads well.
+_EXPECTED = {
+    "tuple_type": 'a list, such as ["…", "…"]',
+    "list_type": 'a list, such as ["…", "…"]',
+    "dict_type": "a table",
+    "model_type": "a table",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} at most",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import ssl
 from collections.abc import Mapping
 from importlib.util import find_spec
 
@@ -108,3 +109,16 @@ def master_keys_of(config: Config, environ: Mapping[str, str]) -> tuple[list[tup
     if not keys and not problems:
         problems.append(Problem(f"vault.keys: found no master key in {kind}:{rest}, expected at least one line `id:base64 of 32 bytes`"))
     return keys, problems
+
+
+def authority_mistakes(config: Config) -> list[Problem]:
+    """What is wrong with the file of authorities for upstreams, if there is one."""
+    file = config.upstream.ca_file
+    if file is None:
+        return []
+    try:
+        ssl.create_default_context(cafile=str(config.folder / file))
+    except OSError as error:  # among them ssl.SSLError
+        found = f"no readable file {file}" if not isinstance(error, ssl.SSLError) else f"no certificates in {file}"
+        return [Problem(f"upstream.ca_file: found {found} ({type(error).__name__}), expected certificates of authorities in PEM")]
+    return []

@@ -27,7 +27,9 @@ class Purge(Model):
     environment: str | None = None
     customer: str | None = None
     element: str | None = None
-    path: str | None = Field(default=None, pattern=r"^/", description="This path without `/hubs/{hub}`, and everything below")
+    path: str | None = Field(
+        default=None, pattern=r"^/[^?#*]*$", description="This path, with or without its hub, and everything below; no query, no glob"
+    )
 
 
 class Purged(Model):
@@ -66,7 +68,7 @@ class Explained(Model):
 
     call: dict[str, Any]
     cache: dict[str, Any]
-    limits: dict[str, Any] | None = Field(description="Null where nothing would leave")
+    limits: dict[str, Any] | None = Field(description="Null where the cache would answer")
     upstream: dict[str, Any] | None = Field(description="Null where nothing would leave; its secrets are masked")
 
 

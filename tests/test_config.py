@@ -315,3 +315,25 @@ def test_addresses(host: str, port: int) -> None:
 def test_no_addresses(text: object) -> None:
     with pytest.raises(ValueError, match="address"):
         parse_address(text)
+
+
+@pytest.mark.parametrize(("made", "found"), [(None, "no readable file cas.pem"), ("nonsense", "no certificates in cas.pem")])
+def test_authorities_that_cannot_be_read_are_a_mistake(tmp_path: Path, made: str | None, found: str) -> None:
+    if made is not None:
+        (tmp_path / "cas.pem").write_text(made)
+    with pytest.raises(ConfigError) as caught:
+        load_for_serving(written(tmp_path, '[upstream]\nca_file = "cas.pem"'), {})
+    assert any(problem.startswith(f"upstream.ca_file: found {found}") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[cors]\nallowed_origins = "https://a.b"', 'cors.allowed_origins: found \'https://a.b\', expected a list, such as ["…", "…"]'),
+        ("[listen]\nmax_connections = 0", "listen.max_connections: found 0, expected more than 0"),
+    ],
+)
+def test_what_is_expected_is_said_as_people_say_it(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text), {})
+    assert line in caught.value.problems

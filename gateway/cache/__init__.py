@@ -17,7 +17,7 @@ from gateway.cache.explain import explain
 from gateway.cache.filling import Filling
 from gateway.cache.found import Bypass, Found, Fresh, Miss, Plan, Stale
 from gateway.cache.freshness import ANYTHING, Wishes
-from gateway.cache.invalidation import EVERYTHING, Touched, is_write, segments
+from gateway.cache.invalidation import EVERYTHING, Touched, is_write, place, segments
 from gateway.cache.joining import GIVEN, Joining
 from gateway.cache.looking import Looking, refused, wanted_by
 from gateway.cache.policy import CachePolicy, Lifetimes, Rule
@@ -117,8 +117,8 @@ class Cache:
     async def purge(
         self, environment: str | None = None, customer: str | None = None, element: str | None = None, path: str | None = None
     ) -> int:
-        """Remove the entries that fit all that is given; ``path`` (without hub) stands for itself and all below. How many went."""
-        below = EVERYTHING if path is None else Touched(frozenset(), frozenset({segments(path)}))
+        """Remove the entries that fit all that is given; ``path`` (with or without hub) stands for itself and all below. How many went."""
+        below = EVERYTHING if path is None else Touched(frozenset(), frozenset({segments(path), place(path, element_call=True)}))
         return await self._writing.purge(environment, customer, element, below)
 
     def report(self) -> dict[str, int]:

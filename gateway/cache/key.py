@@ -2,8 +2,9 @@
 
 Each instance has a cache of its own: environment and instance handle come first in the key, so an answer that was made with one
 customer's token can only ever be given to callers whom the gateway let speak for that same instance. That is what RFC 9111 §3.5
-asks where a request carries Authorization. The path has no ``/hubs/{hub}``, because Cloud Elements does not look at it for an element
-call (API page 0.2 #2); for a platform call it does (``/hubs/{key}/elements``), so there it stays. The query counts byte for byte.
+asks where a request carries Authorization. What describes an element (``/elements/…``) is the environment's: it is the same for all.
+The path has no ``/hubs/{hub}``, because Cloud Elements does not look at it for an element call (API page 0.2 #2); for a platform call
+it does (``/hubs/{key}/elements``), so there it stays. The query counts byte for byte.
 ``Accept``, ``Elements-Version`` and ``Elements-As-Team-Member`` choose the answer's shape without a ``Vary`` (API page 2.5).
 A mapping that was changed, its token perhaps, begins anew: when it was changed is part of the key, so that a change made by another
 process needs no message to this one.
@@ -43,7 +44,13 @@ class Key(NamedTuple):
 
 def owner_of(target: Target) -> Owner:
     """Whose cache it is."""
-    return target.environment.name, target.instance.handle if target.instance else None
+    return target.environment.name, target.instance.handle if target.instance and not is_of_the_element(target) else None
+
+
+def is_of_the_element(target: Target) -> bool:
+    """Whether the resource says what an element is, not what is in an instance of it: ``/elements/…``, which Cloud Elements serves alike
+    to all who call with an environment's secrets (API page 1.3). What of it is an instance's is never stored (``policy.never_stored``)."""
+    return target.resource.startswith("/elements/") or target.resource == "/elements"
 
 
 def path_of(request: Request, target: Target) -> str:
@@ -54,11 +61,11 @@ def path_of(request: Request, target: Target) -> str:
 def key_of(request: Request, target: Target) -> Key:
     """The key of a GET."""
     header = request.headers.get
-    instance = target.instance
+    instance = None if is_of_the_element(target) else target.instance
     return Key(
         target.environment.name,
         instance.handle if instance else None,
-        target.resource if instance else request.path,
+        path_of(request, target),
         request.query,
         accept if (accept := header("accept")) != "*/*" else None,  # which is what none means (RFC 9110 §12.5.1)
         header("elements-version"),

@@ -11,7 +11,7 @@ from gateway.cache.entry import Entry, Subject, draft, renewed, with_variant, wi
 from gateway.cache.found import Bypass
 from gateway.cache.freshness import ANYTHING, explicit_lifetime
 from gateway.cache.invalidation import EVERYTHING, Segments, Touched, instance_number, is_write, may_have_happened, named_by, place, touched
-from gateway.cache.key import Key, Owner, key_of, owner_of, path_of
+from gateway.cache.key import Key, Owner, is_of_the_element, key_of, owner_of, path_of
 from gateway.cache.looking import Looking, refused, wanted_by
 from gateway.cache.overtaking import Invalidations
 from gateway.cache.policy import Lifetimes
@@ -80,7 +80,8 @@ class Writing:
         size = len(response.body) if isinstance(response.body, bytes) else response.body.length or 0
         if size > self._max_object_bytes:
             return "too-large"
-        subject = Subject(target.instance.customer if target.instance else "", target.element)
+        whose = None if is_of_the_element(target) else target.instance
+        subject = Subject(whose.customer, whose.element) if whose else Subject("", "platform")
         now = self._clock()
         return draft(response.status, response.headers, request.headers, asked, now, lifetimes, subject, response.reason)
 

@@ -32,7 +32,10 @@ def purge(
 ) -> None:
     """Drop answers from the cache and say how many went. What is given narrows it; an answer on its way is not stored either."""
     wanted = {"environment": environment, "customer": customer, "element": element, "path": path}
-    if everything == any(value is not None for value in wanted.values()):
+    narrowed = any(value is not None for value in wanted.values())
+    if everything and narrowed:
+        raise typer.BadParameter("found it beside what narrows it; say one or the other", param_hint="--everything")
+    if not everything and not narrowed:
         raise typer.BadParameter("say what to drop, or --everything", param_hint="--everything")
     asked(Purge, wanted)
     with connected(config, url, key_file, ca_file) as remote:

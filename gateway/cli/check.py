@@ -19,10 +19,16 @@ def check(
     from gateway.config import ConfigError, Problem, load_for_serving, without_effect  # noqa: PLC0415 - other commands need not load it
     from gateway.listeners import ending_soon  # noqa: PLC0415
 
-    loaded, environments, keys = load_for_serving(config)
-    problems = asyncio.run(_stored(loaded.database_path(), keys))
-    if problems:
-        raise ConfigError([Problem(line) for line in problems])
+    try:
+        loaded, environments, keys = load_for_serving(config)
+        problems = asyncio.run(_stored(loaded.database_path(), keys))
+        if problems:
+            raise ConfigError([Problem(line) for line in problems])
+    except ConfigError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps({"ok": False, "problems": error.problems}, ensure_ascii=False))
+        raise typer.Exit(2) from None
     idle, warnings = without_effect(loaded), ending_soon(loaded, time.time())
     if as_json:
         typer.echo(json.dumps({"ok": True, "environments": sorted(environments), "without_effect": idle, "warnings": warnings}))

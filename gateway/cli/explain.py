@@ -56,7 +56,7 @@ def _field(text: str) -> tuple[str, str]:
 def _print_section(title: str, section: Mapping[str, Any] | None) -> None:
     typer.secho(title, bold=True)
     if section is None:
-        typer.echo("  nothing: it is answered from the cache\n")
+        typer.echo("  nothing leaves\n")
         return
     flat = _flat(section)
     if flat:

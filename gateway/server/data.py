@@ -68,6 +68,8 @@ class DataListener:
                 else:
                     passed_on = headers if self._cors is None else self._cors.without_origin(headers)
                     request = intake.read(message, payload, connection, passed_on, self._settings.max_body_bytes)
+                    if passed_on is not headers:
+                        request.certificate = None  # a page's browser shows it without being asked: a page must show a key
                     in_step = True
                     response = await self._pipeline.handle(request, exchange)
                 exchange.status = response.status

@@ -14,6 +14,7 @@ from gateway.cli.sample import SAMPLE
 from gateway.config import load, master_keys, without_effect
 from gateway.database.engine import is_current
 from gateway.settings import Config
+from tests.cli.conftest import Cli
 
 MADE = {"gateway.toml", "master.keys", "gateway.db"}
 
@@ -135,3 +136,12 @@ def test_an_older_database_is_not_upgraded_by_asking_it(cli) -> None:
 
     assert "gateway db upgrade" in asked.stderr
     assert (cli.folder / "gateway.db").read_bytes() == b""
+
+
+def test_check_says_its_mistakes_as_json_too(cli: Cli) -> None:
+    (cli.folder / "gateway.toml").write_text("nonsense = 1\n", "utf-8")
+    done = cli.process("check", "-c", str(cli.folder / "gateway.toml"), "--json")
+    document = json.loads(done.stdout)
+
+    assert (done.returncode, document["ok"], done.stderr) == (2, False, "")
+    assert any(problem.startswith("nonsense: found an unknown key") for problem in document["problems"])

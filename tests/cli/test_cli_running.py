@@ -45,7 +45,14 @@ def test_a_purge_takes_what_is_said_and_says_how_many(scene: Watched) -> None:
     assert purge(scene, "--everything") == 0
 
 
-@pytest.mark.parametrize("words", [[], ["--everything", "--customer", "acme"], ["--path", "contacts"]])
+def test_a_purge_takes_a_path_with_its_hub_too(scene: Watched) -> None:
+    scene.call("/hubs/crm/contacts")
+    assert purge(scene, "--path", "/hubs/marketing/contacts") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--everything", "--customer", "acme"], ["--path", "contacts"], ["--path", "/contacts?x=1"], ["--path", "/*"]]
+)
 def test_a_purge_that_is_not_clear_is_wrong_usage(scene: Watched, words: list[str]) -> None:
     scene.call("/contacts")
     assert scene.run("cache", "purge", *words).returncode == 2
@@ -114,6 +121,11 @@ def test_a_question_that_is_none_is_wrong_usage(scene: Watched, words: list[str]
 @pytest.mark.parametrize(("path", "customer"), [("/../x", "acme"), ("/contacts", "nobody"), ("/contacts#x", "acme")])
 def test_what_would_be_refused_is_refused(scene: Watched, path: str, customer: str) -> None:
     assert scene.run("explain", path, "--customer", customer).returncode == 1
+
+
+def test_a_path_as_it_stands_in_a_log_will_do(scene: Watched) -> None:
+    assert explained(scene, f"/c/acme{BASE}/contacts")["call"]["customer"] == "acme"
+    assert explained(scene, f"{BASE}/contacts", "--customer", "acme")["call"]["resource"] == "/contacts"
 
 
 def test_no_secret_is_shown(scene: Watched) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from cryptography import x509
 
 from tests.acceptance.commands import command
 from tests.support.cases import BASE
-from tests.tls.authority import DAY, NOW, Authority
-from tests.tls.conftest import Scene
-from tests.tls.served import Reply, ask, ask_on, until
+from tests.tls.authority import DAY, HERE, NOW, Authority
+from tests.tls.conftest import TLS, Scene
+from tests.tls.served import Reply, ask, ask_on, serving, until
 
 URI, MAIL, DNS = x509.UniformResourceIdentifier, x509.RFC822Name, x509.DNSName
 
@@ -153,3 +154,17 @@ def test_a_certificate_is_asked_anew_for_each_call(scene: Scene, tmp_path: Path)
     finally:
         connection.close()
     assert "orders@shop.test" not in scene.served.text
+
+
+def test_nor_where_pages_of_some_origins_may_call(scene: Scene, tmp_path: Path) -> None:
+    scene.authority.certificate(HERE).store(tmp_path, "server")
+    (tmp_path / "clients.pem").write_bytes(scene.clients.pem)
+    mapped = f'"spiffe://shop/orders" = "{scene.template.keys["usual"][0]}"'
+    allowed = 'cors.allowed_origins = ["https://app.test"]'
+    scene.template.copy(tmp_path, f"http://{scene.origin.authority}", allowed, *TLS, "[callers.certificates]", mapped)
+    context = showing(scene, tmp_path, URI("spiffe://shop/orders"))
+    with serving(tmp_path) as served:
+        open_to_pages = replace(scene, served=served)
+        assert call(open_to_pages, context).status == 200
+        for origin in ("https://app.test", "https://elsewhere.test", "null"):
+            assert call(open_to_pages, context, f"Origin: {origin}").status == 401
