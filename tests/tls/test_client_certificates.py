@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,32 +141,38 @@ def test_the_admin_listener(scene: Scene, tmp_path: Path) -> None:
     assert ask(admin, scene.authority.trusting(), "GET", "/admin/v1/keys").status == 401
 
 
+@contextmanager
+def another(scene: Scene, folder: Path, name: str, key: str, *lines: str) -> Iterator[Scene]:
+    """A gateway beside the scene's, where ``name`` stands for the key; ``lines`` are further ones of its configuration."""
+    scene.authority.certificate(HERE).store(folder, "server")
+    (folder / "clients.pem").write_bytes(scene.clients.pem)
+    mapped = f'"{name}" = "{scene.template.keys[key][0]}"'
+    scene.template.copy(folder, f"http://{scene.origin.authority}", *lines, *TLS, "[callers.certificates]", mapped)
+    with serving(folder) as served:
+        yield replace(scene, folder=folder, served=served)
+
+
 def test_a_certificate_is_asked_anew_for_each_call(scene: Scene, tmp_path: Path) -> None:
     """On one connection: while the key lives it works, once it is revoked it does not; the log has neither names nor certificate."""
     key_id, _ = scene.template.keys["other"]
     context = showing(scene, tmp_path, MAIL("orders@shop.test"))
-    connection = http.client.HTTPSConnection(*scene.served.listeners["data"], timeout=10, context=context)
-    target, who = f"{BASE}/x", f"Gateway-Instance: {scene.template.handle}"
-    try:
-        assert ask_on(connection, "GET", target, who).status == 200
-        sock = connection.sock
-        command(scene.folder, "keys", "revoke", key_id)
-        until(lambda: ask_on(connection, "GET", target, who).status == 401, 5.0)
-        assert connection.sock is sock, "another connection"
-    finally:
-        connection.close()
-    assert "orders@shop.test" not in scene.served.text
+    with another(scene, tmp_path, "orders@shop.test", "other") as own:
+        connection = http.client.HTTPSConnection(*own.served.listeners["data"], timeout=10, context=context)
+        target, who = f"{BASE}/x", f"Gateway-Instance: {scene.template.handle}"
+        try:
+            assert ask_on(connection, "GET", target, who).status == 200
+            sock = connection.sock
+            command(own.folder, "keys", "revoke", key_id)
+            until(lambda: ask_on(connection, "GET", target, who).status == 401, 5.0)
+            assert connection.sock is sock, "another connection"
+        finally:
+            connection.close()
+        assert "orders@shop.test" not in own.served.text
 
 
 def test_nor_where_pages_of_some_origins_may_call(scene: Scene, tmp_path: Path) -> None:
-    scene.authority.certificate(HERE).store(tmp_path, "server")
-    (tmp_path / "clients.pem").write_bytes(scene.clients.pem)
-    mapped = f'"spiffe://shop/orders" = "{scene.template.keys["usual"][0]}"'
-    allowed = 'cors.allowed_origins = ["https://app.test"]'
-    scene.template.copy(tmp_path, f"http://{scene.origin.authority}", allowed, *TLS, "[callers.certificates]", mapped)
     context = showing(scene, tmp_path, URI("spiffe://shop/orders"))
-    with serving(tmp_path) as served:
-        open_to_pages = replace(scene, served=served)
+    with another(scene, tmp_path, "spiffe://shop/orders", "usual", 'cors.allowed_origins = ["https://app.test"]') as open_to_pages:
         assert call(open_to_pages, context).status == 200
         for origin in ("https://app.test", "https://elsewhere.test", "null"):
             assert call(open_to_pages, context, f"Origin: {origin}").status == 401
