@@ -12,8 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from cachetools import LRUCache, TTLCache
+from typing import Any
 
 from gateway.cache.entry import Entry
 from gateway.cache.filling import Filling
@@ -73,8 +72,9 @@ class Flight:
             self._flights.end(self)
 
     def release(self) -> None:
-        """The answer cannot be shared: all go at once, and the key is remembered."""
-        self._flights.remember(self.key)
+        """The answer cannot be shared: all go at once, and the key is remembered where there was somebody to wait."""
+        if self._waiting:
+            self._flights.remember(self.key)
         self._flights.end(self)
         self._tell(False)
 
@@ -99,20 +99,49 @@ class Flight:
                 news.set_result(what)
 
 
+class _ForAWhile:
+    """Keys that are remembered for some seconds, by hash, as they can be kilobytes long: two that share one wait, or do not, where they
+    need not. Asked for every call, so it does as little as it can."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._until: dict[int, float] = {}
+
+    def add(self, key: FlightKey) -> None:
+        _make_room(self._until)
+        self._until[hash(key)] = self._clock() + self._seconds
+
+    def discard(self, key: FlightKey) -> None:
+        if self._until:
+            self._until.pop(hash(key), None)
+
+    def __contains__(self, key: FlightKey) -> bool:
+        until = self._until.get(hash(key)) if self._until else None
+        return until is not None and self._clock() < until
+
+
+def _make_room(kept: dict[int, Any]) -> None:
+    if len(kept) >= _REMEMBERED:
+        del kept[next(iter(kept))]
+
+
 class Flights:
     """The calls on their way, by key. ``clock`` is in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._flying: dict[FlightKey, Flight] = {}
-        # By hash, as keys can be kilobytes long: two that share one wait, or do not, where they need not.
-        self._unshared: TTLCache[int, bool] = TTLCache(_REMEMBERED, REMEMBERED_S, clock)
-        self._failed: TTLCache[int, bool] = TTLCache(_REMEMBERED, FAILED_S, clock)
-        self._varied: LRUCache[int, tuple[str, ...]] = LRUCache(_REMEMBERED)
+        self._unshared = _ForAWhile(REMEMBERED_S, clock)
+        self._failed = _ForAWhile(FAILED_S, clock)
+        self._varied: dict[int, tuple[str, ...]] = {}  # by the hash of the key, the oldest forgotten first
 
     def key(self, key: Key, wanted: Headers, entries: tuple[Entry, ...]) -> FlightKey:
         """What a request shares with those that may wait for its answer: the key, what it negotiates, and its values of the fields by
         which answers of that key were seen to vary."""
-        names = {name for entry in entries for name, _ in entry.varies}.union(self._varied.get(hash(key), ()))
+        learned = self._varied.get(hash(key), ()) if self._varied else ()
+        if not entries and not learned:
+            return key, negotiated(wanted)
+        names = {name for entry in entries for name, _ in entry.varies}.union(learned)
         return key, negotiated(wanted) + secondary(tuple(sorted(names)), wanted)
 
     def find(self, key: FlightKey) -> Flight | None:
@@ -122,31 +151,32 @@ class Flights:
     def lead(self, key: FlightKey, seen: int) -> Flight:
         """A new flight, in place of one that is there; nobody will wait for it where answers of this key cannot be shared."""
         flight = Flight(self, key, seen)
-        if hash(key) not in self._unshared:
+        if key not in self._unshared:
             self._flying[key] = flight
         return flight
 
     def learn(self, flight: Flight, entry: Entry) -> None:
         """Answers of this key can be shared, among those whose fields agree in what ``entry`` varies by."""
         self.forget(flight.key)
-        if 0 < sum(len(name) for name, _ in entry.varies) <= _LONGEST_VARY:
+        if entry.varies and sum(len(name) for name, _ in entry.varies) <= _LONGEST_VARY:
+            _make_room(self._varied)
             self._varied[hash(flight.key[0])] = tuple(name for name, _ in entry.varies)
 
     def remember(self, key: FlightKey) -> None:
         """Answers of this key cannot be shared."""
-        self._unshared[hash(key)] = True
+        self._unshared.add(key)
 
     def fail(self, key: FlightKey) -> None:
         """A call for this key failed: it is not asked for again in the background at once."""
-        self._failed[hash(key)] = True
+        self._failed.add(key)
 
     def failed(self, key: FlightKey) -> bool:
         """Whether a call for this key failed a moment ago."""
-        return hash(key) in self._failed
+        return key in self._failed
 
     def forget(self, key: FlightKey) -> None:
         """They can, after all."""
-        self._unshared.pop(hash(key), None)
+        self._unshared.discard(key)
 
     def end(self, flight: Flight) -> None:
         """Nobody can join ``flight`` any more."""

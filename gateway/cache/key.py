@@ -102,6 +102,12 @@ def normal(name: str, value: str | None) -> str | None:
     return evened.lower() if name == "accept-language" else evened
 
 
+_NOTHING_NEGOTIATED = (("accept-encoding", None), ("accept-language", None))
+
+
 def negotiated(request: Headers) -> tuple[tuple[str, str | None], ...]:
     """By what an answer that nobody has seen yet may differ: callers whose values differ do not wait for one another's."""
+    index = request.index
+    if "accept-encoding" not in index and "accept-language" not in index:
+        return _NOTHING_NEGOTIATED
     return secondary(("accept-encoding", "accept-language"), request)

@@ -170,7 +170,11 @@ async def test_a_newer_flight_is_not_ended_by_an_older_one(flights: Flights) -> 
 
 async def test_what_lands_makes_a_key_shareable_again(flights: Flights) -> None:
     key = key_of(flights)
-    flights.lead(key, 0).release()
+    first = flights.lead(key, 0)
+    waiting = asyncio.ensure_future(first.wait())
+    await asyncio.sleep(0)
+    first.release()
+    assert await waiting is False
     alone = flights.lead(key, 0)
     assert flights.find(key) is None
     alone.land(LANDED)

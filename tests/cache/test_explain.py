@@ -145,11 +145,11 @@ async def test_nothing_changes() -> None:
     await put(here, "/contacts", ("ETag", '"1"'))
     for later in (0, 61, 91, 100_000):
         here.now = 1_700_000_000.0 + later
-        before = here.cache._invalidations.count, dict(here.cache._flights._flying), len(here.cache._flights._unshared)
+        before = here.cache._invalidations.count, dict(here.cache._flights._flying), dict(here.cache._flights._unshared._until)
         for method in ("GET", "POST", "HEAD"):
             for path in ("/contacts", "/nothing"):
                 await explain(here, path, method=method)
-        assert before == (here.cache._invalidations.count, dict(here.cache._flights._flying), len(here.cache._flights._unshared))
+        assert before == (here.cache._invalidations.count, dict(here.cache._flights._flying), dict(here.cache._flights._unshared._until))
     assert len(here.calls) == 1
 
 
