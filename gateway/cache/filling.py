@@ -41,6 +41,7 @@ class Filling:
         self._size = 0
         self._held = 0  # octets in `_chunks`
         self._over = False
+        self._finished = False
         self._error: GatewayError | None = None
         self._readers: set[Reader] = set()
         self._waiting: list[asyncio.Future[None]] = []
@@ -76,8 +77,6 @@ class Filling:
                 return
             else:
                 await self._news()
-
-    _finished = False
 
     async def _run(self) -> None:
         try:

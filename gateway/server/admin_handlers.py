@@ -61,10 +61,14 @@ class Handlers(DocsPage, ExchangeCalls):
         return await self._operations.get_instance(call.named("handle"))
 
     async def patch_instance(self, call: Call) -> MappedInstance:
-        return await self._operations.patch_instance(call.named("handle"), call.body, actor=call.actor, versions=call.versions)
+        changed = await self._operations.patch_instance(call.named("handle"), call.body, actor=call.actor, versions=call.versions)
+        await self._parts.cache.drop_instance(changed.environment, changed.handle)
+        return changed
 
     async def delete_instance(self, call: Call) -> None:
-        await self._operations.delete_instance(call.named("handle"), actor=call.actor, versions=call.versions)
+        gone = await self._operations.get_instance(call.named("handle"))
+        await self._operations.delete_instance(gone.handle, actor=call.actor, versions=call.versions)
+        await self._parts.cache.drop_instance(gone.environment, gone.handle)
 
     async def import_instances(self, call: Call) -> ImportReport:
         text, form = call.body

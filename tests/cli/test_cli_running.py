@@ -50,6 +50,16 @@ def test_a_purge_takes_a_path_with_its_hub_too(scene: Watched) -> None:
     assert purge(scene, "--path", "/hubs/marketing/contacts") == 1
 
 
+def test_a_changed_mapping_leaves_nothing_behind(scene: Watched) -> None:
+    scene.call("/contacts")
+    handle, who = scene.gateway.handles["acme"], f"Authorization: Bearer {scene.admin_key}"
+    assert scene.api("/cache")["entries"] == 1
+    body = json.dumps({"tags": ["changed"]}).encode()
+    answer = exchange(scene.gateway.admin, "PATCH", f"/admin/v1/instances/{handle}", who, "Content-Type: application/json", body=body)
+
+    assert (answer.status, scene.api("/cache")["entries"]) == (200, 0)
+
+
 @pytest.mark.parametrize(
     "words", [[], ["--everything", "--customer", "acme"], ["--path", "contacts"], ["--path", "/contacts?x=1"], ["--path", "/*"]]
 )
