@@ -107,6 +107,12 @@ class NotAcceptable(GatewayError):
     slug, status, source = "not-acceptable", 406, "caller"
 
 
+class IdempotencyKeyReused(GatewayError):
+    """This Idempotency-Key was used for another request"""
+
+    slug, status, source = "idempotency-key-reused", 422, "caller"
+
+
 class PreconditionFailed(GatewayError):
     """It is not what the precondition says any more"""
 
@@ -147,6 +153,18 @@ class Overloaded(GatewayError):
     """The gateway has too much to do"""
 
     slug, status, source = "overloaded", 503, "gateway"
+
+
+class CircuitOpen(GatewayError):
+    """Calls of this element are held back, because too many failed"""
+
+    slug, status, source = "circuit-open", 503, "gateway"
+
+
+class Paused(GatewayError):
+    """Calls are paused"""
+
+    slug, status, source = "paused", 503, "gateway"
 
 
 class StoreUnavailable(GatewayError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """Every revision that this program knows, oldest first."""
 
 metadata = MetaData()
@@ -33,6 +33,7 @@ instances = Table(
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("unauthorized_at", Float),
     UniqueConstraint("environment", "customer", "element", "name", name="one_mapping"),
     Index("instances_by_token", "environment", "token_digest"),
 )
@@ -54,7 +55,33 @@ caller_keys = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("last_used_at", Float),
+    Column("limits", JSON, nullable=False, server_default="[]"),
 )
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("environment", String),
+    Column("customer", String),
+    Column("element", String),
+    Column("reason", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+)
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("octets", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("kept_answers_by_age", "created_at"),
+)
+"""First answers to calls with an ``Idempotency-Key``: ``digest`` says whose and under which key, ``answer`` is encrypted."""
 
 revision = Table(
     "revision",
