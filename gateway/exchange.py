@@ -143,6 +143,14 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretPair:
+    """What every call to an environment carries: a user's secret and the organization's."""
+
+    user: Secret
+    organization: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One Cloud Elements account that we call: ``base_url`` without a trailing slash, and its two secrets."""
 
@@ -150,6 +158,8 @@ class Environment:
     base_url: str
     user_secret: Secret
     organization_secret: Secret
+    next: SecretPair | None = None
+    """What takes over from these two once Cloud Elements takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +178,8 @@ class Instance:
     disabled: bool = False
     changed_at: float = 0.0
     """When the mapping was last changed: what was cached before is not its answer any more."""
+    needs_authorization: bool = False
+    """Cloud Elements refuses its token."""
 
 
 @dataclass(slots=True)

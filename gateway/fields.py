@@ -8,16 +8,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from gateway.limits.quota import parse_quota
 from gateway.secret import Secret
 from gateway.settings import NAME, parse_duration
 
 _CENTURY_S = 36_525 * 86_400.0
+_MOST_LIMITS = 8
 _LONGEST_SECRET = 1024
 _BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 LARGEST_ID = 2**63 - 1  # what SQLite can keep
 
 Scope = Literal["hub", "platform:read", "platform:write", "admin"]
 Priority = Literal["interactive", "batch"]
+State = Literal["active", "disabled", "needs_authorization"]
 
 
 def _printable(value: str) -> str:
@@ -25,6 +28,12 @@ def _printable(value: str) -> str:
         raise ValueError("expected text without control characters")
     if value != value.strip():
         raise ValueError("expected text without blanks around it")
+    return value
+
+
+def _keyless(value: str) -> str:
+    if "gwk_" in value.lower():
+        raise ValueError("expected text without a caller key (gwk_…): callers are told it")
     return value
 
 
@@ -42,6 +51,21 @@ def duration(value: object) -> float:
     if seconds > _CENTURY_S:
         raise ValueError("expected a century at most")
     return seconds
+
+
+def _limit(value: str) -> str:
+    """The canonical spelling of a quota; the error never quotes what it was given."""
+    try:
+        return parse_quota(value).text
+    except ValueError:
+        raise ValueError(
+            'expected a limit such as "100/10s", "10/s burst 20" (units s, min, h), "250000/day" or "9/month", '
+            "each number from 1 to 999999999"
+        ) from None
+
+
+def _each_once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
 
 
 def _secret(allowed: Callable[[str], bool], expected: str) -> PlainValidator:
@@ -79,10 +103,23 @@ SignatureKey = Annotated[
     _secret_schema(pattern=r"^[^\x00-\x1f]+$"),
 ]
 Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
+Reason = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable), AfterValidator(_keyless)]
 Customer = Annotated[Label, AfterValidator(_unslashed)]
 Key = Annotated[str, Field(pattern=NAME)]
 Tags = Annotated[list[Label], Field(max_length=64)]
 Globs = Annotated[list[Label], Field(min_length=1, max_length=1000)]
+Limit = Annotated[
+    str,
+    AfterValidator(_limit),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*[1-9][0-9]{0,8}/(([1-9][0-9]{0,8})?(s|min|h)( +burst +[1-9][0-9]{0,8})?|day|month)\s*$",
+            "examples": ["100/10s", "10/s burst 20", "250000/day"],
+        }
+    ),
+]
+Limits = Annotated[list[Limit], Field(max_length=_MOST_LIMITS), AfterValidator(_each_once)]
 Method = Annotated[str, Field(pattern=r"^(\*|[A-Z][A-Z-]{0,31})$")]
 Duration = Annotated[
     float,

@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from gateway.errors import BadRequest
 from gateway.fields import (
@@ -19,14 +19,19 @@ from gateway.fields import (
     Globs,
     Key,
     Label,
+    Limits,
     Method,
     Priority,
+    Reason,
     Scope,
     SignatureKey,
+    State,
     Tags,
     Token,
     never_null,
 )
+
+_LONGEST_PAUSE_S = 30 * 86_400.0
 
 
 class Model(BaseModel):
@@ -91,7 +96,7 @@ class InstancePatch(Model):
 
 
 class MappedInstance(Versioned):
-    """A mapping as it is shown: all but its secrets."""
+    """A mapping as it is shown: all but its secrets. ``state`` is ``disabled`` where both hold."""
 
     handle: str
     environment: str
@@ -103,6 +108,7 @@ class MappedInstance(Versioned):
     instance_id: int | None
     tags: list[str]
     disabled: bool
+    state: State
     created_at: datetime
     updated_at: datetime
 
@@ -113,6 +119,7 @@ class InstanceQuery(Model):
     environment: str | None = Field(default=None, description="Only of this environment")
     customer: str | None = Field(default=None, description="Only of this customer")
     element: str | None = Field(default=None, description="Only of this element")
+    state: State | None = Field(default=None, description="Only in this state")
     limit: int = Field(default=100, ge=1, le=1000, description="How many at most")
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
 
@@ -148,6 +155,9 @@ class NewKey(Model):
     methods: Annotated[list[Method], Field(min_length=1, max_length=64)] = Field(default=["*"], description="`*`: every method")
     scopes: Annotated[list[Scope], Field(min_length=1)] = Field(default=["hub"])
     priority: Priority = "interactive"
+    limits: Limits = Field(
+        default=[], description="How many of its calls may leave, such as `100/10s`; all hold at once, beside those of the element"
+    )
     expires: Duration | None = Field(default=None, gt=0, description="From now, such as `90d`; absent: never")
 
 
@@ -168,6 +178,7 @@ class ShownKey(Versioned):
     methods: list[str]
     scopes: list[str]
     priority: str
+    limits: list[str]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -191,6 +202,55 @@ class KeyPage(Model):
     """Some caller keys, the oldest first; ``next_cursor`` is null on the last page."""
 
     items: list[ShownKey]
+    next_cursor: str | None
+
+
+class NewPause(Model):
+    """Calls to be stopped for a time: those to which all applies that is named. At least one of environment, customer and element is."""
+
+    environment: Key | None = Field(default=None, description="A configured environment; absent: whichever")
+    customer: Customer | None = Field(default=None, description="As `Gateway-Customer` names it; absent: whichever, also none")
+    element: Key | None = Field(default=None, description="The element key; `platform`: calls for no customer; absent: whichever")
+    for_: Duration = Field(alias="for", description="From now, such as `10m`; `30d` at most")
+    reason: Reason = Field(description="Why; callers are told")
+
+    @field_validator("for_")
+    @classmethod
+    def _bounded(cls, value: float) -> float:
+        if not 0 < value <= _LONGEST_PAUSE_S:
+            raise ValueError("expected more than nothing and 30d at most")
+        return value
+
+    @model_validator(mode="after")
+    def _narrowed(self) -> Self:
+        if self.environment is None and self.customer is None and self.element is None:
+            raise ValueError("expected at least one of environment, customer and element")
+        return self
+
+
+class ShownPause(Model):
+    """A pause that is in force; null for what it does not name."""
+
+    id: str
+    environment: str | None
+    customer: str | None
+    element: str | None
+    reason: str
+    created_at: datetime
+    ends_at: datetime
+
+
+class PauseQuery(Model):
+    """Which pauses to list."""
+
+    limit: int = Field(default=1000, ge=1, le=1000, description="How many at most")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
+
+
+class PausePage(Model):
+    """Some of the pauses that are in force, the newest first; ``next_cursor`` is null on the last page."""
+
+    items: list[ShownPause]
     next_cursor: str | None
 
 
@@ -225,3 +285,28 @@ def _mistake(item: Any) -> dict[str, str]:
     if item["type"] == "missing":
         return {"path": path, "error": "expected a value, found none"}
     return {"path": path, "error": str(item["msg"]).removeprefix("Value error, ")}
+
+
+class MasterKeyUse(Model):
+    """What is under one master key."""
+
+    id: str
+    present: bool = Field(description="Whether the key ring holds it")
+    encrypts: bool = Field(description="Whether what is written now is under it")
+    secrets: int = Field(description="Tokens and signature keys of mappings under it")
+    kept_answers: int = Field(description="Answers kept for an Idempotency-Key under it")
+
+
+class VaultStatus(Model):
+    """Which master keys are there and in use, the encrypting one first."""
+
+    keys: list[MasterKeyUse]
+
+
+class VaultRotation(Model):
+    """What was encrypted anew, under the first master key."""
+
+    id: str = Field(description="That master key's id")
+    mappings: int = Field(description="How many mappings had a secret under another one")
+    kept_answers: int = Field(description="How many kept answers were under another one")
+    unreadable: int = Field(description="How many of both do not decrypt, and stayed as they were")

@@ -22,12 +22,14 @@ _COMMANDS = {
     "check": ("gateway.cli.check", "check", "Check configuration, database and vault."),
     "keys": ("gateway.cli.keys", "app", "Caller keys: create, list, rotate, revoke."),
     "instances": ("gateway.cli.instances", "app", "Mappings: add, list, show, remove, import, export."),
+    "pauses": ("gateway.cli.pauses", "app", "Pauses, which stop calls for a time: add, list, remove."),
     "elements": ("gateway.cli.elements", "app", "Presets: list, show."),
     "tail": ("gateway.cli.tail", "tail", "Follow calls live."),
     "trace": ("gateway.cli.trace", "trace", "Show a call that was made; write a bundle for support."),
     "explain": ("gateway.cli.explain", "explain", "Show what would happen to a call, without making it."),
     "cache": ("gateway.cli.cache", "app", "The cache of a running gateway: purge, stats."),
     "limits": ("gateway.cli.limits", "limits", "Show the live budgets of a running gateway."),
+    "vault": ("gateway.cli.vault", "app", "The vault: rotate, status."),
     "db": ("gateway.cli.db", "app", "The database: upgrade."),
 }
 

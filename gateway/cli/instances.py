@@ -60,19 +60,20 @@ def list_(
     environment: Annotated[str | None, typer.Option(help="Only this environment.")] = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
     element: Annotated[str | None, typer.Option(help="Only this element.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only active, disabled or needs_authorization.")] = None,
     limit: Annotated[int, typer.Option(help="How many, 1000 at most.")] = 100,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended: its next_cursor.")] = None,
     config: ConfigFile = GATEWAY_TOML,
     as_json: AsJson = False,
 ) -> None:
     """Show mappings, without their tokens."""
-    options = {"environment": environment, "customer": customer, "element": element, "limit": limit, "cursor": cursor}
-    query = asked(InstanceQuery, options)
+    wanted = {"environment": environment, "customer": customer, "element": element, "state": state}
+    query = asked(InstanceQuery, {**wanted, "limit": limit, "cursor": cursor})
     page = run(config, lambda operations: operations.list_instances(query))
     if as_json:
         print_json(page)
         return
-    columns = ("handle", "environment", "customer", "element", "name", "hub", "instance_id", "tags", "group", "disabled")
+    columns = ("handle", "environment", "customer", "element", "name", "hub", "instance_id", "tags", "group", "state")
     print_table(columns, [[getattr(instance, column) for column in columns] for instance in page.items])
     if page.next_cursor:
         typer.echo(f"There are more: --cursor {page.next_cursor}", err=True)

@@ -23,6 +23,9 @@ def create(
     scope: Annotated[list[str] | None, typer.Option(help="hub, platform:read, platform:write or admin; repeatable. [default: hub]")] = None,
     method: Annotated[list[str] | None, typer.Option(help="Which HTTP methods; repeatable. [default: every method]")] = None,
     priority: Annotated[str, typer.Option(help="interactive or batch.")] = "interactive",
+    limit: Annotated[
+        list[str] | None, typer.Option(help="How many of its calls may leave, such as 100/10s; repeatable. [default: any number]")
+    ] = None,
     expires: Annotated[str | None, typer.Option(help="How long it lives, such as 90d. [default: for ever]")] = None,
     config: ConfigFile = GATEWAY_TOML,
     as_json: AsJson = False,
@@ -38,6 +41,7 @@ def create(
             "scopes": scope,
             "methods": [one.upper() for one in method or ()],
             "priority": priority,
+            "limits": limit,
             "expires": expires,
         },
     )
@@ -57,7 +61,8 @@ def list_(
     if as_json:
         print_json(page)
         return
-    columns = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority", "expires_at", "last_used_at")
+    whose = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority", "limits")
+    columns = (*whose, "expires_at", "last_used_at")
     print_table(columns, [[getattr(key, column) for column in columns] for key in page.items])
     if page.next_cursor:
         typer.echo(f"There are more: --cursor {page.next_cursor}", err=True)

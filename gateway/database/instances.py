@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
+from sqlalchemy import RowMapping, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.schema import instances
@@ -17,6 +18,15 @@ KEY_ID = {"token": "token_key_id", "event_signature_key": "event_signature_key_i
 """Beside each secret: the column that names its master key."""
 
 _order = tuple(instances.c[name] for name in ORDER)
+_state = case((instances.c.disabled, "disabled"), (instances.c.unauthorized_at.is_not(None), "needs_authorization"), else_="active")
+_filters = {**instances.c, "state": _state}
+
+
+def state_of(row: Mapping[Any, Any]) -> str:
+    """``active``, ``disabled`` or ``needs_authorization``, as the statements here see it."""
+    if row["disabled"]:
+        return "disabled"
+    return "active" if row["unauthorized_at"] is None else "needs_authorization"
 
 
 async def by_handle(connection: AsyncConnection, handle: str) -> RowMapping | None:
@@ -62,8 +72,9 @@ async def identities(connection: AsyncConnection) -> set[tuple[str, str, str, st
 async def page(
     connection: AsyncConnection, *, where: Mapping[str, str | None], after: Sequence[str] | None, limit: int
 ) -> Sequence[RowMapping]:
-    """At most ``limit`` rows whose columns equal what ``where`` says (None: whatever), behind the row with ``ORDER`` values ``after``."""
-    query = select(instances).where(*(instances.c[column] == value for column, value in where.items() if value is not None))
+    """At most ``limit`` rows whose columns and ``state`` equal what ``where`` says (None: whatever), behind the row with ``ORDER`` values
+    ``after``."""
+    query = select(instances).where(*(_filters[column] == value for column, value in where.items() if value is not None))
     if after is not None:
         query = query.where(tuple_(*_order) > tuple(after))
     return (await connection.execute(query.order_by(*_order).limit(limit))).mappings().all()
@@ -73,11 +84,11 @@ async def total(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(func.count()).select_from(instances))).scalar_one())
 
 
-async def counts(connection: AsyncConnection) -> Sequence[tuple[str, str, bool, int]]:
-    """(environment, element, disabled, how many)."""
-    columns = (instances.c.environment, instances.c.element, instances.c.disabled)
+async def counts(connection: AsyncConnection) -> Sequence[tuple[str, str, str, int]]:
+    """(environment, element, state, how many)."""
+    columns = (instances.c.environment, instances.c.element, _state.label("state"))
     rows = await connection.execute(select(*columns, func.count()).group_by(*columns))
-    return [(environment, element, disabled, number) for environment, element, disabled, number in rows]
+    return [(environment, element, state, number) for environment, element, state, number in rows]
 
 
 async def key_ids(connection: AsyncConnection) -> set[str]:
@@ -86,6 +97,22 @@ async def key_ids(connection: AsyncConnection) -> set[str]:
     for column in (instances.c[name] for name in KEY_ID.values()):
         used.update((await connection.execute(select(column).where(column.is_not(None)).distinct())).scalars())
     return used
+
+
+async def uses(connection: AsyncConnection) -> Counter[str]:
+    """By the id of each master key in use: how many secrets are under it."""
+    found: Counter[str] = Counter()
+    for column in (instances.c[name] for name in KEY_ID.values()):
+        query = select(column, func.count()).where(column.is_not(None)).group_by(column)
+        found.update({row[0]: row[1] for row in await connection.execute(query)})
+    return found
+
+
+async def under_others(connection: AsyncConnection, key_id: str, *, after: str, limit: int) -> Sequence[RowMapping]:
+    """At most ``limit`` rows, by handle and behind the handle ``after``, with a secret under another master key than ``key_id``."""
+    other = (instances.c.token_key_id != key_id) | (instances.c.event_signature_key_id != key_id)
+    query = select(instances).where(instances.c.handle > after, other).order_by(instances.c.handle).limit(limit)
+    return (await connection.execute(query)).mappings().all()
 
 
 async def one_under(connection: AsyncConnection, key_id: str) -> RowMapping | None:
@@ -98,8 +125,9 @@ async def add(connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) ->
     await connection.execute(insert(instances), [dict(row) for row in rows])
 
 
-async def change(connection: AsyncConnection, handle: str, values: Mapping[str, Any]) -> None:
-    await connection.execute(update(instances).where(instances.c.handle == handle).values(dict(values)))
+async def change(connection: AsyncConnection, handle: str, values: Mapping[str, Any]) -> bool:
+    """Whether there was one."""
+    return (await connection.execute(update(instances).where(instances.c.handle == handle).values(dict(values)))).rowcount > 0
 
 
 async def remove(connection: AsyncConnection, handle: str) -> bool:

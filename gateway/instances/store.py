@@ -1,10 +1,11 @@
-"""Look-ups of mappings, from a bounded memory before the database."""
+"""Look-ups of mappings, from a bounded memory before the database, and what the gateway itself finds out about their tokens."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from time import time
+from typing import Any, NoReturn
 
 import structlog
 from sqlalchemy import RowMapping
@@ -13,12 +14,14 @@ from gateway.database import instances as rows
 from gateway.database.engine import Database
 from gateway.database.memory import Memory
 from gateway.exchange import Instance
-from gateway.instances.vault import Identity, Sealed, Vault, VaultError
+from gateway.instances.columns import holds_token, identity_of, token_columns
+from gateway.instances.vault import Sealed, Vault, VaultError
 from gateway.secret import Secret
 
 _HANDLE = re.compile(r"gwi_[a-z0-9]{24}")
 _LONGEST_NAME = 128
 _log = structlog.get_logger("gateway.instances")
+_audit = structlog.get_logger("gateway.audit")
 
 
 class Unreadable(Secret):
@@ -45,10 +48,14 @@ class Unreadable(Secret):
 class Instances:
     """The mappings as calls need them. Answers may be as old as the last ``forget()``; ``database.engine.follow`` calls it."""
 
-    def __init__(self, database: Database, vault: Vault, size: int = 16_384, empty_size: int = 4096) -> None:
-        """``size`` and ``empty_size`` bound each of three memories: entries that were found, and that were not."""
+    def __init__(
+        self, database: Database, vault: Vault, size: int = 16_384, empty_size: int = 4096, clock: Callable[[], float] = time
+    ) -> None:
+        """``size`` and ``empty_size`` bound each of three memories: entries that were found, and that were not. ``clock`` tells seconds
+        since the epoch."""
         self._database = database
         self._vault = vault
+        self._clock = clock
         self._by_handle: Memory[str, Instance | None] = Memory(size, empty_size)
         self._of_customer: Memory[tuple[str, str], tuple[Instance, ...]] = Memory(size, empty_size)
         self._handle_of: Memory[tuple[str, bytes], str | None] = Memory(size, empty_size)
@@ -60,8 +67,7 @@ class Instances:
             return None
 
         async def load() -> Instance | None:
-            async with self._database.read() as connection:
-                row = await rows.by_handle(connection, handle)
+            row = await self._row(handle)
             return None if row is None else self._instance(row)
 
         instance = await self._by_handle.look_up(handle, load)
@@ -102,10 +108,31 @@ class Instances:
             return await rows.numbered(connection, environment, instance_id)
 
     async def counts(self) -> dict[tuple[str, str, str], int]:
-        """How many mappings by (environment, element, state ``active`` or ``disabled``)."""
+        """How many mappings by (environment, element, state ``active``, ``disabled`` or ``needs_authorization``)."""
         async with self._database.read() as connection:
             found = await rows.counts(connection)
-        return {(environment, element, "disabled" if disabled else "active"): number for environment, element, disabled, number in found}
+        return {(environment, element, state): number for environment, element, state, number in found}
+
+    async def withdraw(self, handle: str, *, unauthorized: bool) -> None:
+        """Cloud Elements refuses the mapping's token, or takes it again; ``StoreUnavailable``.
+
+        What is so already, or gone, is left as it is. The mapping counts as unchanged: what was cached is still its answer.
+        """
+        row = await self._row(handle)
+        if row is not None and (row["unauthorized_at"] is not None) != unauthorized:
+            values = {"unauthorized_at": self._clock() if unauthorized else None}
+            await self._change(handle, values, "instance.withdraw" if unauthorized else "instance.restore")
+
+    async def replace_token(self, handle: str, token: Secret) -> None:
+        """``token`` is what Cloud Elements has for the instance now; ``StoreUnavailable``, ``VaultError`` without a master key.
+
+        The mapping is one that was changed: nothing cached is its answer any more. What holds it already, or is gone, is left as it is.
+        """
+        row = await self._row(handle)
+        if row is None or (row["unauthorized_at"] is None and holds_token(row, token, self._vault)):
+            return
+        values = token_columns(token, self._vault, identity_of(row))
+        await self._change(handle, {**values, "updated_at": self._clock()}, "instance.token")
 
     @property
     def generation(self) -> int:
@@ -116,6 +143,17 @@ class Instances:
         """Read anew what is asked from now on."""
         for memory in (self._by_handle, self._of_customer, self._handle_of):
             memory.forget()
+
+    async def _row(self, handle: str) -> RowMapping | None:
+        async with self._database.read() as connection:
+            return await rows.by_handle(connection, handle)
+
+    async def _change(self, handle: str, values: Mapping[str, Any], verb: str) -> None:
+        async with self._database.write() as connection:
+            changed = await rows.change(connection, handle, values)
+        self.forget()
+        if changed:
+            _audit.info("audit", actor="gateway", verb=verb, id=handle)
 
     def _instance(self, row: RowMapping) -> Instance:
         try:
@@ -135,12 +173,8 @@ class Instances:
             group=row["group"],
             disabled=row["disabled"],
             changed_at=row["updated_at"],
+            needs_authorization=row["unauthorized_at"] is not None,
         )
-
-
-def identity_of(row: RowMapping) -> Identity:
-    """What the secrets of a row belong to."""
-    return Identity(row["environment"], row["customer"], row["element"], row["handle"])
 
 
 def _sayable(name: str) -> bool:

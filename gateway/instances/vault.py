@@ -1,8 +1,8 @@
 """The vault: how secrets lie in the database (AES-256-GCM), and how a mapping is found by its token without opening any.
 
 What a secret belongs to goes in as associated data: environment, customer, element, handle, the master key's id and which field
-it is. A row copied over another, or a field over another, does not decrypt (threat 20). From each master key two keys are
-derived (HKDF-SHA256), one to encrypt and one for digests, so that neither use weakens the other.
+it is. A row copied over another, or a field over another, does not decrypt (threat 20). From each master key others are derived
+(HKDF-SHA256), one for each use, so that none weakens another.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
         self._ciphers = {key_id: AESGCM(_derive(key, b"gateway vault: encryption")) for key_id, key in keys}
+        self._octet_ciphers = {key_id: AESGCM(_derive(key, b"gateway vault: octets")) for key_id, key in keys}
         self._digest_keys = {key_id: _derive(key, b"gateway vault: token digest") for key_id, key in keys}
         self._alias_keys = [_derive(key, b"gateway vault: alias") for _, key in keys]
 
@@ -80,6 +81,24 @@ class Vault:
             return Secret(cipher.decrypt(nonce, data, _associated(identity, sealed.key_id, field)).decode())
         except (InvalidTag, ValueError):
             raise VaultError(f"the {field} of {identity.handle} does not decrypt") from None
+
+    def seal_octets(self, data: bytes, owner: bytes) -> Sealed:
+        """``data`` under the first key, to be opened for the same ``owner`` only; ``VaultError`` if there is none."""
+        for key_id, cipher in self._octet_ciphers.items():
+            nonce = secrets.token_bytes(_NONCE_BYTES)
+            return Sealed(key_id, nonce + cipher.encrypt(nonce, data, key_id.encode() + b"\0" + owner))
+        raise VaultError("there is no master key")
+
+    def open_octets(self, sealed: Sealed, owner: bytes) -> bytes:
+        """What ``seal_octets`` was given; ``VaultError`` if its key is absent or wrong, or if it was made for another owner."""
+        cipher = self._octet_ciphers.get(sealed.key_id)
+        if cipher is None:
+            raise VaultError("it is under a master key that the key ring does not hold")
+        nonce, data = sealed.blob[:_NONCE_BYTES], sealed.blob[_NONCE_BYTES:]
+        try:
+            return cipher.decrypt(nonce, data, sealed.key_id.encode() + b"\0" + owner)
+        except (InvalidTag, ValueError):
+            raise VaultError("it does not decrypt") from None
 
     def token_digest(self, environment: str, token: str) -> Mapping[str, bytes]:
         """HMAC-SHA256 (32 octets) of ``token`` under each master key, by key id. A row holds the one of the key that encrypts it."""

@@ -9,10 +9,12 @@ from gateway.operations.checks import verify_vault
 from gateway.operations.exchanges import ExchangeVerbs
 from gateway.operations.instances import InstanceVerbs
 from gateway.operations.keys import KeyVerbs
+from gateway.operations.pauses import PauseVerbs
 from gateway.operations.transfer import Format, Progress, TransferVerbs
+from gateway.operations.vault import VaultVerbs
 
 __all__ = ["Format", "Operations", "Progress", "verify_vault"]
 
 
-class Operations(KeyVerbs, InstanceVerbs, TransferVerbs, ExchangeVerbs):
+class Operations(KeyVerbs, InstanceVerbs, TransferVerbs, PauseVerbs, VaultVerbs, ExchangeVerbs):
     """All verbs, on one database, with one vault and one configuration."""

@@ -7,20 +7,24 @@ from collections.abc import Iterable
 from sqlalchemy import RowMapping
 
 from gateway.database import instances as rows
+from gateway.database import kept_answers
 from gateway.database.engine import Database
-from gateway.instances.store import identity_of
+from gateway.idempotency.store import unreadable
+from gateway.instances.columns import identity_of
 from gateway.instances.vault import Field, Sealed, Vault, VaultError
 from gateway.operations.transfer import every_row
 
 _FIELDS: tuple[Field, ...] = ("token", "event_signature_key")
 
 
-async def verify_vault(database: Database, vault: Vault, *, every: bool = False) -> list[str]:
+async def verify_vault(database: Database, vault: Vault, *, every: bool = False, kept_since: float = 0.0) -> list[str]:
     """What is wrong, a line each: master keys in use that are absent, and rows that do not decrypt.
 
-    Looks at one row for each master key, or at ``every`` row.
+    Looks at one mapping for each master key, or at ``every`` mapping and kept answer. Answers kept before ``kept_since`` (seconds since
+    the epoch) are expired, so the key that they are under is not in use for them.
     """
     async with database.read() as connection:
+        for_answers = await kept_answers.uses(connection, kept_since)
         used = sorted(await rows.key_ids(connection))
         samples = [row for key_id in used if (row := await rows.one_under(connection, key_id)) is not None]
     problems = [
@@ -28,10 +32,18 @@ async def verify_vault(database: Database, vault: Vault, *, every: bool = False)
         for key_id in used
         if key_id not in vault.key_ids
     ]
+    problems += [
+        f"vault.keys: master key {key_id} is missing, expected it because answers kept for an Idempotency-Key are under it"
+        for key_id in sorted(for_answers.keys() - used - set(vault.key_ids))
+    ]
     if every:
         async for row in every_row(database):
             problems += _unreadable(row, vault, _FIELDS)
-        return problems
+        damaged = await unreadable(database, vault, kept_since)
+        return problems + [
+            f"vault.keys: master key {key_id} does not decrypt {number} of the answers kept for an Idempotency-Key"
+            for key_id, number in sorted(damaged.items())
+        ]
     for row in samples:
         problems += _unreadable(row, vault, _FIELDS)
     return list(dict.fromkeys(problems))

@@ -12,12 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import instances as rows
 from gateway.errors import Conflict, NoInstance
-from gateway.instances.store import identity_of
-from gateway.instances.vault import Field, Identity, Vault
+from gateway.instances.columns import identity_of, sealed_columns, token_columns
+from gateway.instances.vault import Identity, Vault
 from gateway.models import InstancePage, InstancePatch, InstanceQuery, MappedInstance, NewInstance
 from gateway.operations.base import Verbs, audit, moment, require_version, version_of
 from gateway.operations.paging import cursor_of, position_of
-from gateway.secret import Secret
 
 _LOWER = string.ascii_lowercase + string.digits
 
@@ -39,7 +38,7 @@ class InstanceVerbs(Verbs):
     async def list_instances(self, query: InstanceQuery | None = None) -> InstancePage:
         """A page of mappings. ``BadRequest`` if the cursor is none of ours."""
         query = query or InstanceQuery()
-        where = {"environment": query.environment, "customer": query.customer, "element": query.element}
+        where = {"environment": query.environment, "customer": query.customer, "element": query.element, "state": query.state}
         async with self._database.read() as connection:
             found = await rows.page(connection, where=where, after=position_of(query.cursor, str, str, str, str), limit=query.limit + 1)
         more, found = len(found) > query.limit, found[: query.limit]
@@ -83,9 +82,9 @@ class InstanceVerbs(Verbs):
         if "name" in patch.model_fields_set:
             values["name"] = patch.name or ""
         if patch.token is not None:
-            values |= _token_columns(patch.token, self._vault, identity)
+            values |= token_columns(patch.token, self._vault, identity)
         if "event_signature_key" in patch.model_fields_set:
-            values |= _sealed(patch.event_signature_key, self._vault, identity, "event_signature_key")
+            values |= sealed_columns(patch.event_signature_key, self._vault, identity, "event_signature_key")
         return values
 
 
@@ -104,8 +103,8 @@ def new_row(new: NewInstance, vault: Vault, now: float) -> dict[str, Any]:
         "disabled": False,
         "created_at": now,
         "updated_at": now,
-        **_token_columns(new.token, vault, identity),
-        **_sealed(new.event_signature_key, vault, identity, "event_signature_key"),
+        **token_columns(new.token, vault, identity),
+        **sealed_columns(new.event_signature_key, vault, identity, "event_signature_key"),
     }
 
 
@@ -113,7 +112,8 @@ def shown(row: RowMapping) -> MappedInstance:
     """A row without its secrets."""
     plain = ("handle", "environment", "customer", "element", "group", "hub", "instance_id", "tags", "disabled")
     times = {name: moment(row[name]) for name in ("created_at", "updated_at")}
-    return MappedInstance(**{name: row[name] for name in plain}, **times, name=row["name"] or None).at(version_of(row))
+    state = rows.state_of(row)
+    return MappedInstance(**{name: row[name] for name in plain}, **times, name=row["name"] or None, state=state).at(version_of(row))
 
 
 def taken(row: Any) -> str:
@@ -133,16 +133,3 @@ async def _existing(connection: AsyncConnection, handle: str) -> RowMapping:
     if row is None:
         raise NoInstance(_NOTHING)
     return row
-
-
-def _token_columns(token: Secret, vault: Vault, identity: Identity) -> dict[str, Any]:
-    columns = _sealed(token, vault, identity, "token")
-    digests = vault.token_digest(identity.environment, token.reveal())
-    return {**columns, "token_digest": digests[columns["token_key_id"]]}
-
-
-def _sealed(secret: Secret | None, vault: Vault, identity: Identity, field: Field) -> dict[str, Any]:
-    if secret is None:
-        return {field: None, rows.KEY_ID[field]: None}
-    sealed = vault.encrypt(secret, identity, field)
-    return {field: sealed.blob, rows.KEY_ID[field]: sealed.key_id}

@@ -107,7 +107,7 @@ def _version(row: RowMapping) -> str:
 
 def _fields(row: RowMapping) -> dict[str, Any]:
     times = ("expires_at", "last_used_at", "previous_expires_at")
-    plain = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority")
+    plain = ("id", "name", "environments", "customers", "elements", "methods", "scopes", "priority", "limits")
     return {
         **{name: row[name] for name in plain},
         **{name: moment_or_none(row[name]) for name in times},

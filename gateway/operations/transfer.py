@@ -1,6 +1,7 @@
 """Mappings in bulk: NDJSON (an object a line) and CSV (a header line; tags as JSON, or separated by semicolons).
 
-An import takes the fields of ``NewInstance``, all lines or none. An export gives the fields of ``MappedInstance``: never a token.
+An import takes the fields of ``NewInstance``, all lines or none. An export gives the fields of ``MappedInstance`` but ``state``, which
+is what was found out and not what somebody said: never a token.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Progress = Callable[[int, int], None]
 """Told (done, all)."""
 
 _BATCH = 500
+_FOUND_OUT = {"state"}
 _Line = tuple[int, Any]
 
 
@@ -59,10 +61,10 @@ class TransferVerbs(Verbs):
     async def export_instances(self, form: Format) -> AsyncIterator[str]:
         """All mappings, a line at a time, each with its line end."""
         if form == "csv":
-            yield _csv_line(MappedInstance.model_fields)
+            yield _csv_line(name for name in MappedInstance.model_fields if name not in _FOUND_OUT)
         async for row in every_row(self._database):
             instance = shown(row)
-            yield instance.model_dump_json() + "\n" if form == "ndjson" else _csv_line(_cells(instance))
+            yield instance.model_dump_json(exclude=_FOUND_OUT) + "\n" if form == "ndjson" else _csv_line(_cells(instance))
 
     def _prepared(self, text: str, form: Format) -> tuple[list[_Line], list[LineError]]:
         prepared: list[_Line] = []
@@ -170,7 +172,7 @@ def _object(header: Sequence[str], cells: Sequence[str]) -> dict[str, Any] | str
 
 
 def _cells(instance: MappedInstance) -> list[str]:
-    values = instance.model_dump(mode="json")
+    values = instance.model_dump(mode="json", exclude=_FOUND_OUT)
     return [json.dumps(value, ensure_ascii=False) if isinstance(value, (list, bool)) else _cell(value) for value in values.values()]
 
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote
 
-from gateway.sandbox.authorization import same
 from gateway.sandbox.call import PREFIX, Answer, ApiError, Call
 from gateway.sandbox.dials import Misbehaviour
 from gateway.sandbox.hubs import hub_answer
@@ -99,8 +98,7 @@ def _authenticate(sandbox: Sandbox, call: Call, needs: tuple[str, ...]) -> Insta
     right = credentials is not None and all(
         (
             all(getattr(credentials, part) for part in needs),
-            credentials.user is None or same(credentials.user, sandbox.user_secret),
-            credentials.organization is None or same(credentials.organization, sandbox.organization_secret),
+            sandbox.secrets.takes(credentials.user, credentials.organization),
             credentials.element is None or instance is not None,
         )
     )
@@ -111,7 +109,7 @@ def _authenticate(sandbox: Sandbox, call: Call, needs: tuple[str, ...]) -> Insta
 
 def meet(sandbox: Sandbox, admitted: Admitted) -> Misbehaviour:
     """What the dials hold for this call."""
-    return sandbox.dials.meet(admitted.lane)
+    return sandbox.dials.meet(admitted.lane, sandbox.now())
 
 
 def answer(sandbox: Sandbox, call: Call, admitted: Admitted, request_id: str) -> Answer:

@@ -1,4 +1,5 @@
-"""``/sandbox/instances/**``: change what the provider holds behind the gateway's back, as the customer's own people do all day.
+"""``/sandbox/instances/**``: change what the provider holds behind the gateway's back, as the customer's own people do all day, and
+what Cloud Elements holds, as those who authorize instances do.
 
 Nothing of it is counted: no entry in ``/usage`` or among the requests, no limit spent, no dial met.
 """
@@ -6,11 +7,14 @@ Nothing of it is counted: no entry in ``/usage`` or among the requests, no limit
 from __future__ import annotations
 
 from mimetypes import guess_type
+from re import fullmatch
 from urllib.parse import unquote
 
 from gateway.sandbox.call import Answer, ApiError, Call
 from gateway.sandbox.instances import Instance
 from gateway.sandbox.state import Sandbox
+
+_EXPECTED = "Expected /sandbox/instances/{id or name}/{resource}[/{row}]"
 
 
 def backdoor_answer(sandbox: Sandbox, call: Call, rest: list[str]) -> Answer:
@@ -19,19 +23,30 @@ def backdoor_answer(sandbox: Sandbox, call: Call, rest: list[str]) -> Answer:
         case []:
             call.allow("GET")
             return Answer([_line(instance) for instance in sandbox.instances])
-        case [name, "files"] if (instance := sandbox.instances.named(unquote(name))).element.hub == "documents":
+        case [name]:
+            call.allow("DELETE")
+            sandbox.instances.delete(sandbox.instances.named(unquote(name)))
+            return Answer()
+        case [name, "token"]:
+            return _token(sandbox, call, sandbox.instances.named(unquote(name)))
+        case [name, *data]:
+            return _data(call, sandbox.instances.named(unquote(name)), data)
+    raise ApiError(404, _EXPECTED)
+
+
+def _data(call: Call, instance: Instance, rest: list[str]) -> Answer:
+    match rest:
+        case ["files"] if instance.element.hub == "documents":
             return _file(call, instance)
-        case [name, resource]:
+        case [resource]:
             call.allow("GET", "POST")
-            instance = sandbox.instances.named(unquote(name))
             resource = _resource(instance, unquote(resource))
             if call.method == "POST":
                 return Answer(instance.records.create(resource, call.json()))
             return Answer(instance.records.rows(resource))
-        case [name, resource, id_]:
-            instance = sandbox.instances.named(unquote(name))
+        case [resource, id_]:
             return _row(call, instance, _resource(instance, unquote(resource)), unquote(id_))
-    raise ApiError(404, "Expected /sandbox/instances/{id or name}/{resource}[/{row}]")
+    raise ApiError(404, _EXPECTED)
 
 
 def _line(instance: Instance) -> dict[str, object]:
@@ -44,6 +59,19 @@ def _line(instance: Instance) -> dict[str, object]:
         "disabled": instance.disabled,
         "resources": [*instance.element.resources, *(["files"] if instance.element.hub == "documents" else [])],
     }
+
+
+def _token(sandbox: Sandbox, call: Call, instance: Instance) -> Answer:
+    """PUT gives it ``{"token"}``, a new one where that is not said; DELETE has it refused."""
+    call.allow("PUT", "DELETE")
+    if call.method == "DELETE":
+        sandbox.instances.refuse(instance)
+        return Answer()
+    wanted = call.json().get("token")
+    if wanted is not None and (not isinstance(wanted, str) or not fullmatch(r"[!-+\--~]{1,200}", wanted)):
+        raise ApiError(400, "token: expected visible ASCII without comma")
+    sandbox.instances.give(instance, wanted)
+    return Answer({"token": instance.token})
 
 
 def _resource(instance: Instance, wanted: str) -> str:

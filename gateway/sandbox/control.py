@@ -19,9 +19,12 @@ ROUTES: Mapping[str, str] = {
     "GET /sandbox": "this list",
     "GET, PUT, DELETE /sandbox/dials": "how calls misbehave, by element; PUT replaces every dial, DELETE takes all off",
     "GET, PUT, DELETE /sandbox/limits": "the providers' limits: whether they hold, figures, what is spent; DELETE puts them back",
+    "GET, PUT, DELETE /sandbox/secrets": "the secrets that are taken; PUT says which, DELETE puts those of the start back",
     "GET, DELETE /sandbox/requests": "what arrived; ?since=, element=, instance= and method= narrow it, DELETE starts anew",
-    "POST /sandbox/reset": "the seed again: data, instances and tokens; dials off, limits as at the start, requests from zero",
+    "POST /sandbox/reset": "the seed again: data, instances and tokens; dials off, limits and secrets as at the start, requests from zero",
     "GET /sandbox/instances": "the instances, by id and name",
+    "DELETE /sandbox/instances/{id or name}": "delete one; its token dies",
+    "PUT, DELETE /sandbox/instances/{id or name}/token": "PUT gives it a token, a new one where none is said; DELETE has its token refused",
     "GET, POST /sandbox/instances/{id or name}/{resource}": "the rows of an instance, behind the back of the API",
     "GET, PUT, PATCH, DELETE /sandbox/instances/{id or name}/{resource}/{row}": "one of them",
     "PUT, DELETE /sandbox/instances/{id or name}/files?path=": "a file of an instance of the documents hub; PUT takes its octets",
@@ -62,6 +65,15 @@ def _limits(sandbox: Sandbox, call: Call) -> Answer:
     return Answer(sandbox.limits.document(sandbox.now().timestamp()))
 
 
+def _secrets(sandbox: Sandbox, call: Call) -> Answer:
+    call.allow("GET", "PUT", "DELETE")
+    if call.method == "PUT":
+        sandbox.secrets.load(call.json())
+    if call.method == "DELETE":
+        sandbox.secrets.reset()
+    return Answer(sandbox.secrets.document())
+
+
 def _requests(sandbox: Sandbox, call: Call) -> Answer:
     call.allow("GET", "DELETE")
     if call.method == "DELETE":
@@ -83,4 +95,5 @@ _HANDLERS: Mapping[str, Callable[[Sandbox, Call], Answer]] = {
     "limits": _limits,
     "requests": _requests,
     "reset": _reset,
+    "secrets": _secrets,
 }

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.sandbox.call import ApiError
 from gateway.sandbox.catalog import ELEMENTS
+from gateway.sandbox.limits.dialled import OWN, Refused, Way
+from gateway.sandbox.limits.forms import FORMS
 
 LANES = frozenset({"*", "platform", *ELEMENTS})
 
@@ -35,9 +38,23 @@ class Trigger(BaseModel):
 
 
 class RateLimit(Trigger):
-    """429; with ``Retry-After`` in seconds where ``retry_after`` is given (API page 2.3: it is optional)."""
+    """429; with ``Retry-After`` in seconds where ``retry_after`` is given (API page 2.3: it is optional).
 
-    retry_after: int | None = Field(None, ge=0)
+    ``told`` says ``retry_after`` in another way, ``form`` refuses in another provider's form, or in the element's ``own``; ``kind`` is
+    what it says was spent.
+    """
+
+    retry_after: int | float | None = Field(None, ge=0, le=10**9, allow_inf_nan=False)
+    told: Way = "seconds"
+    form: str = "plain"
+    kind: Literal["rate", "daily", "concurrency"] = "rate"
+
+    @field_validator("form")
+    @classmethod
+    def _known(cls, form: str) -> str:
+        if form != OWN and form not in FORMS:
+            raise ValueError(f"expected {OWN} or one of {', '.join(FORMS)}")
+        return form
 
 
 class ServerError(Trigger):
@@ -82,7 +99,7 @@ class Misbehaviour:
 
     latency: float = 0.0
     reset: bool = False
-    error: ApiError | None = None
+    error: ApiError | Refused | None = None
     cut: bool = False
     slow: Slow | None = None
     chunked: bool = False
@@ -136,24 +153,23 @@ class Dials:
         """Every dial as it stands, ``next`` counted down."""
         return {lane: turned.dial.model_dump() for lane, turned in self._lanes.items()}
 
-    def meet(self, lane: str) -> Misbehaviour:
-        """What the next call in ``lane`` meets; counts it."""
+    def meet(self, lane: str, now: datetime) -> Misbehaviour:
+        """What the next call in ``lane`` meets, which came at ``now``; counts it."""
         turned = self._lanes.get(lane) or self._lanes.get("*")
         if turned is None:
             return NOTHING
         turned.calls += 1
-        return _decide(turned.dial, turned.calls, lane)
+        return _decide(turned.dial, turned.calls, lane, now)
 
 
-def _decide(dial: Dial, count: int, lane: str) -> Misbehaviour:
+def _decide(dial: Dial, count: int, lane: str, now: datetime) -> Misbehaviour:
     if dial.reset.hits(count):
         return Misbehaviour(dial.latency, reset=True)
     if dial.expired.hits(count):
         return Misbehaviour(dial.latency, error=ApiError(401, "Request failed", f"The access token for {lane} has expired"))
     if dial.rate_limit.hits(count):
-        after = dial.rate_limit.retry_after
-        headers = {} if after is None else {"Retry-After": str(after)}
-        return Misbehaviour(dial.latency, error=ApiError(429, f"Rate limit exceeded for {lane}", "Too many requests", headers))
+        limit = dial.rate_limit
+        return Misbehaviour(dial.latency, error=Refused(lane, limit.form, limit.kind, limit.retry_after, limit.told, now))
     if dial.error.hits(count):
         return Misbehaviour(dial.latency, error=ApiError(dial.error.status, "Request failed", f"The provider of {lane} is out of order"))
     if dial.cut.hits(count):

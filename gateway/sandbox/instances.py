@@ -99,6 +99,7 @@ class Instances:
         self._by_id: dict[int, Instance] = {}
         self._by_token: dict[str, Instance] = {}
         self._next_id = FIRST_ID
+        self._renewals = 0
 
     def __iter__(self) -> Iterator[Instance]:
         return iter(list(self._by_id.values()))
@@ -135,7 +136,22 @@ class Instances:
         return instance
 
     def delete(self, instance: Instance) -> None:
-        del self._by_id[instance.id], self._by_token[instance.token]
+        del self._by_id[instance.id]
+        self.refuse(instance)
+
+    def refuse(self, instance: Instance) -> None:
+        """Its token is not taken any more, though the instance still shows it."""
+        self._by_token.pop(instance.token, None)
+
+    def give(self, instance: Instance, token: str | None) -> None:
+        """``token``, else a new one, is the instance's; the old one is dead. Raises ``ApiError`` 400 where it is another's."""
+        self._renewals += token is None
+        token = token or self._mint(f"{instance.name}/{self._renewals}", instance.id)
+        if self._by_token.get(token, instance) is not instance:
+            raise ApiError(400, "token: another instance has it")
+        self.refuse(instance)
+        instance.token = token
+        self._by_token[token] = instance
 
 
 def complete_configuration(element: Element, given: dict[str, str], external: str = "none") -> dict[str, str]:

@@ -14,6 +14,7 @@ from gateway.sandbox.instances import Instances
 from gateway.sandbox.journal import Journal
 from gateway.sandbox.limits import Limits
 from gateway.sandbox.provider import Provider
+from gateway.sandbox.secrets import Secrets
 from gateway.sandbox.seed import customers
 from gateway.sandbox.usage.log import UsageLog
 
@@ -27,12 +28,10 @@ class Sandbox:
     order get the same ids from both. ``limits``: whether the providers' rate limits hold from the start. ``everything``: seed one more
     customer, with an instance of every element."""
 
-    user_secret = "sandbox-user"  # noqa: S105  known to everybody (contract 5)
-    organization_secret = "sandbox-org"  # noqa: S105
-
     def __init__(self, seed: int = 7, *, now: Callable[[], datetime] = _utc_now, limits: bool = False, everything: bool = False) -> None:
         self.seed = seed
         self.now = now
+        self.secrets = Secrets("sandbox-user", "sandbox-org")  # known to everybody (contract 5)
         self.dials = Dials()
         self.journal = Journal()
         self.usage = UsageLog()
@@ -42,13 +41,32 @@ class Sandbox:
         self.instances = self._seeded()
 
     def reset(self) -> None:
-        """Back to the seed: what was created is gone with its tokens, what was deleted is back; dials off, limits as they were at the
-        start, journal and usage empty."""
+        """Back to the seed: what was created is gone with its tokens, what was deleted is back; dials off, limits and secrets as they
+        were at the start, journal and usage empty."""
+        self.secrets.reset()
         self.dials.clear()
         self.journal.clear()
         self.usage.clear()
         self.limits.reset()
         self.instances = self._seeded()
+
+    @property
+    def user_secret(self) -> str:
+        """The one that answers show, ``""`` where none is taken; to set it is to start with it."""
+        return next(iter(self.secrets.users), "")
+
+    @user_secret.setter
+    def user_secret(self, secret: str) -> None:
+        self.secrets = Secrets(secret, self.secrets.organization)
+
+    @property
+    def organization_secret(self) -> str:
+        """The same for the organization."""
+        return next(iter(self.secrets.organizations), "")
+
+    @organization_secret.setter
+    def organization_secret(self, secret: str) -> None:
+        self.secrets = Secrets(self.secrets.user, secret)
 
     def customers(self) -> dict[str, dict[str, str]]:
         """The seeded customers: ``{"acme": {"hubspot": "acme-hubspot", …}, …}``, instance names by element key."""

@@ -14,7 +14,7 @@ from gateway.callers import Callers
 from gateway.errors import NotAcceptable
 from gateway.explaining import Explainer
 from gateway.limits import Limits
-from gateway.models import CreatedKey, ImportReport, InstancePage, KeyPage, MappedInstance, ShownKey
+from gateway.models import CreatedKey, ImportReport, InstancePage, KeyPage, MappedInstance, PausePage, ShownKey, ShownPause
 from gateway.operations import Format, Operations
 from gateway.operations.paging import cursor_of, position_of
 from gateway.reports import Budget, BudgetPage, CacheReport, Explained, Liveness, Purged, Readiness
@@ -100,6 +100,18 @@ class Handlers(DocsPage, ExchangeCalls):
 
     async def revoke_key(self, call: Call) -> None:
         await self._operations.revoke_key(call.named("id"), actor=call.actor, versions=call.versions)
+
+    async def add_pause(self, call: Call) -> ShownPause:
+        return await self._operations.add_pause(call.body, actor=call.actor)
+
+    async def list_pauses(self, call: Call) -> PausePage:
+        return await self._operations.list_pauses(call.query)
+
+    async def get_pause(self, call: Call) -> ShownPause:
+        return await self._operations.get_pause(call.named("id"))
+
+    async def remove_pause(self, call: Call) -> None:
+        await self._operations.remove_pause(call.named("id"), actor=call.actor)
 
     async def purge(self, call: Call) -> Purged:
         purge = call.body

@@ -24,7 +24,11 @@ from gateway.models import (
     MappedInstance,
     NewInstance,
     NewKey,
+    NewPause,
+    PausePage,
+    PauseQuery,
     ShownKey,
+    ShownPause,
 )
 from gateway.reports import (
     BudgetPage,
@@ -172,6 +176,49 @@ KEYS = (
     ),
 )
 
+PAUSES = (
+    Route(
+        "POST",
+        PREFIX + "/pauses",
+        "add_pause",
+        "Stop calls for a time",
+        scope="admin",
+        answer=Answer(status=201, model=ShownPause, location=PREFIX + "/pauses/{id}"),
+        body=Body(model=NewPause),
+        problems=(UnknownEnvironment, Conflict),
+        about="Calls to which all applies that it names are 503 `paused`, also those that the cache could answer, until it ends by itself "
+        "or is removed. At most 1000 are in force.",
+    ),
+    Route(
+        "GET",
+        PREFIX + "/pauses",
+        "list_pauses",
+        "List the pauses that are in force",
+        scope="admin",
+        answer=Answer(model=PausePage),
+        query=PauseQuery,
+    ),
+    Route(
+        "GET",
+        PREFIX + "/pauses/{id}",
+        "get_pause",
+        "Show a pause that is in force",
+        scope="admin",
+        answer=Answer(model=ShownPause),
+        problems=(NotFound,),
+    ),
+    Route(
+        "DELETE",
+        PREFIX + "/pauses/{id}",
+        "remove_pause",
+        "End a pause",
+        scope="admin",
+        answer=Answer(status=204),
+        problems=(NotFound,),
+        about="Calls go on within two seconds.",
+    ),
+)
+
 RUNNING = (
     Route(
         "POST",
@@ -253,5 +300,5 @@ ABOUT = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = INSTANCES + KEYS + RUNNING + ABOUT
+ROUTES: tuple[Route, ...] = INSTANCES + KEYS + PAUSES + RUNNING + ABOUT
 """In the order in which the document shows them."""

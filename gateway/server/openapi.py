@@ -26,7 +26,7 @@ are `application/problem+json`. A list is `{"items": […], "next_cursor": …}`
 last one. `If-Match` with the `ETag` of what was read makes a change conditional: 412 where somebody else was faster."""
 PARAMETERS = {
     "handle": ("The mapping's handle", {"type": "string", "examples": ["gwi_0a1b2c3d4e5f6g7h8i9j0k1l"]}),
-    "id": ("The key's id", {"type": "string", "examples": ["0a1b2c3d4e5f"]}),
+    "id": ("The id of the key or of the pause", {"type": "string", "examples": ["0a1b2c3d4e5f"]}),
     "request_id": ("Any id that the call carries", {"type": "string", "examples": ["8d24be61f0c93a7715de5f1c0a7e930b"]}),
     "file": ("A file's name", {"type": "string", "enum": list(FILES)}),
 }
@@ -81,6 +81,7 @@ def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
 _TAGS = {
     "instances": "Mappings: which customer has which instance of which element, and with which token it is called",
     "keys": "Caller keys: who may call what",
+    "pauses": "Pauses: which calls are stopped for a time",
     "running": "What happens now: cache, budgets, calls",
     "listener": "Health, metrics and this document; without a key",
 }

@@ -82,6 +82,7 @@ def test_the_life_of_an_instance(world: World) -> None:
         "tags": [],
         "group": None,
         "disabled": True,
+        "state": "disabled",
         "updated_at": changed.json()["updated_at"],
     } == changed.json()
     assert world.admin("GET", path).json() == changed.json()

@@ -18,7 +18,7 @@ def test_the_life_of_a_key(world: World) -> None:
         "methods": ["GET"],
         "scopes": ["hub", "platform:read"],
     }
-    fields |= {"priority": "batch"}
+    fields |= {"priority": "batch", "limits": ["100/10s", "1000/day"]}
     made = world.admin("POST", "/keys", {**fields, "expires": "90d"}).json()
     assert made["key"].startswith("gwk_")
     assert {name: made[name] for name in fields} == fields
@@ -49,13 +49,14 @@ def test_defaults_of_a_key(world: World) -> None:
         "interactive",
         None,
     )
+    assert made["limits"] == []
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {}, {"name": ""}, {"name": "x", "scopes": ["root"]}, {"name": "x", "scopes": []}, {"name": "x", "priority": "high"},
-        {"name": "x", "expires": "soon"},
+        {"name": "x", "expires": "soon"}, {"name": "x", "limits": ["100/week"]}, {"name": "x", "limits": ["1/s"] * 9},
         {"name": "x", "expires": "-1d"}, {"name": "x", "expires": "0s"}, {"name": "x", "unknown": 1}, {"name": "x",
         "environment": "dev"}, {"name": "x", "environments": []},
         {"name": "x", "customers": "acme"}, {"name": "x", "methods": ["GE T"]}, {"name": "x", "key": "gwk_mine_mine"},

@@ -18,6 +18,9 @@ SAME = {
     "keys list": "list_keys",
     "keys rotate": "rotate_key",
     "keys revoke": "revoke_key",
+    "pauses add": "add_pause",
+    "pauses list": "list_pauses",
+    "pauses remove": "remove_pause",
     "instances add": "add_instance",
     "instances list": "list_instances",
     "instances show": "get_instance",
@@ -52,7 +55,7 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def test_every_verb_that_both_have_is_compared_here() -> None:
-    groups = {"keys", "instances"}
+    groups = {"keys", "pauses", "instances"}
     commands = {name for name, _ in every_command() if name.split()[0] in groups}
     assert commands == SAME.keys()
     assert set(SAME.values()) <= {route.verb for route in ROUTES}
@@ -99,6 +102,21 @@ def test_making_rotating_and_listing_a_key(api: Api) -> None:
     assert settled(rest) == settled(told(api, f"/keys?limit=3&cursor={page['next_cursor']}"))
 
 
+def test_adding_and_listing_a_pause(api: Api) -> None:
+    options = ("--customer", "both", "--element", "counted", "--for", "1h", "--reason", "because")
+    by_command = json.loads(command(api, "pauses", "add", *options))
+    by_api = api.made("/pauses", customer="both", element="counted", reason="because", **{"for": "1h"})
+
+    assert alike(by_command, by_api)
+    page = json.loads(command(api, "pauses", "list", "--limit", "1"))
+    assert page == told(api, "/pauses?limit=1")
+    assert page["items"] == [by_api]
+    rest = ("pauses", "list", "--limit", "1", "--cursor", page["next_cursor"])
+    assert json.loads(command(api, *rest)) == told(api, f"/pauses?limit=1&cursor={page['next_cursor']}")
+    assert json.loads(command(api, "pauses", "remove", by_api["id"])) == {"id": by_api["id"], "removed": True}
+    assert api.call("GET", f"{PREFIX}/pauses/{by_api['id']}").status == 404
+
+
 @pytest.mark.parametrize(("kind", "what"), [("instances", "remove"), ("keys", "revoke")])
 def test_taking_something_away(api: Api, kind: str, what: str) -> None:
     """Nothing is left to tell: the API's answer is empty, the command's says of what."""
@@ -116,6 +134,8 @@ def test_taking_something_away(api: Api, kind: str, what: str) -> None:
         (("instances", "show", "gwi_x"), "GET", "/instances/gwi_x"),
         (("instances", "list", "--cursor", "x"), "GET", "/instances?cursor=x"),
         (("keys", "list", "--cursor", "x"), "GET", "/keys?cursor=x"),
+        (("pauses", "list", "--cursor", "x"), "GET", "/pauses?cursor=x"),
+        (("pauses", "remove", "x"), "DELETE", "/pauses/x"),
         (("keys", "revoke", "x"), "DELETE", "/keys/x"),
         (("keys", "rotate", "x"), "POST", "/keys/x:rotate"),
     ],

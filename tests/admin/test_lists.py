@@ -35,6 +35,7 @@ def filled(api: Api) -> Api:
     """Something in each list."""
     for _ in range(3):
         api.key()
+        api.made("/pauses", customer="paused", reason="because", **{"for": "1h"})
         customer = api.instance()["customer"]
         for path in ("/elements/api-v2/ping", "/elements/api-v2/pong"):
             api.through(customer, path)
@@ -43,7 +44,7 @@ def filled(api: Api) -> Api:
 
 def test_every_list_has_pages() -> None:
     assert sorted(route.path.removeprefix(PREFIX) for route in LISTS) == [
-        "/exchanges", "/exchanges/{request_id}", "/exchanges:follow", "/instances", "/keys", "/limits",
+        "/exchanges", "/exchanges/{request_id}", "/exchanges:follow", "/instances", "/keys", "/limits", "/pauses",
     ]  # fmt: skip
     for route in LISTS:
         assert {"limit", "cursor"} <= route.query.model_fields.keys()
@@ -51,7 +52,7 @@ def test_every_list_has_pages() -> None:
         assert {"items", "next_cursor"} <= route.answer.model.model_fields.keys()
 
 
-@pytest.mark.parametrize("path", ["/instances", "/keys", "/limits"])
+@pytest.mark.parametrize("path", ["/instances", "/keys", "/limits", "/pauses"])
 @pytest.mark.parametrize("limit", [1, 2, 1000])
 def test_page_by_page_everything_comes_once(filled: Api, path: str, limit: int) -> None:
     found = list(pages(filled, path, limit))

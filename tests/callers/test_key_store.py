@@ -46,7 +46,14 @@ def execute(path: Path, statement: str) -> list[tuple[object, ...]]:
 
 async def test_a_key_is_found_as_it_was_made(database: Database) -> None:
     made = await create(
-        database, customers=["a*"], elements=["hubspot"], methods=["GET"], scopes=["hub", "admin"], priority="batch", expires="1h"
+        database,
+        customers=["a*"],
+        elements=["hubspot"],
+        methods=["GET"],
+        scopes=["hub", "admin"],
+        priority="batch",
+        limits=["100/10s", "1000/day"],
+        expires="1h",
     )
     key = await Keys(database).by_id(made.id)
 
@@ -54,6 +61,19 @@ async def test_a_key_is_found_as_it_was_made(database: Database) -> None:
     assert matches(key, made.key, 0)
     assert (key.environments, key.customers, key.elements, key.methods) == (("dev",), ("a*",), ("hubspot",), ("GET",))
     assert (key.scopes, key.priority, key.created_at, key.expires_at) == (("hub", "admin"), "batch", 1000.0, 4600.0)
+    assert key.limits == ("100/10s", "1000/day")
+
+
+async def test_a_key_from_before_there_were_quotas_has_none(path: Path, database: Database) -> None:
+    made = await create(database)
+    columns = "id, name, digest, environments, customers, elements, methods, scopes, priority, created_at"
+    values = columns.replace("id", "'aaaaaaaaaaaa'", 1)
+    execute(path, f"INSERT INTO caller_keys ({columns}) SELECT {values} FROM caller_keys")  # noqa: S608
+    older = await Keys(database).by_id("aaaaaaaaaaaa")
+
+    assert older is not None
+    assert older.limits == ()
+    assert made.id != older.id
 
 
 @pytest.mark.parametrize("key_id", ["", "a" * 12, "A" * 12, "\ud800", "a" * 10_000, "' OR 1=1 --"])

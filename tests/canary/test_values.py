@@ -17,7 +17,7 @@ from gateway.errors import BadRequest, GatewayError
 from gateway.exchange import Environment, Headers, Instance, Request, Response, Target
 from gateway.instances.address import address_of
 from gateway.instances.vault import Identity, Sealed, Vault, VaultError
-from gateway.models import CreatedKey, InstancePatch, KeyRotation, NewInstance
+from gateway.models import CreatedKey, InstancePatch, KeyRotation, NewInstance, NewKey
 from gateway.models import parse as parse_model
 from gateway.secret import Secret
 from gateway.settings import Config
@@ -30,7 +30,7 @@ IDENTITY = Identity("dev", "acme", "hubspot", "gwi_abcdefgh")
 KEY = CallerKey("abcdefghijkl", "name", digest(TEXT))
 _CREATED = {
     "id": "a", "name": "n", "environments": [], "customers": [], "elements": [], "methods": [], "scopes": [], "priority": "batch",
-    "created_at": 0, "expires_at": None, "last_used_at": None, "previous_expires_at": None, "key": TEXT,
+    "limits": [], "created_at": 0, "expires_at": None, "last_used_at": None, "previous_expires_at": None, "key": TEXT,
 }  # fmt: skip
 _NEW = {"environment": "dev", "customer": "acme", "element": "hubspot", "token": TEXT, "event_signature_key": TEXT}
 
@@ -79,6 +79,7 @@ ERRORS: dict[str, Callable[[], object]] = {
     "no document": lambda: parse_model(NewInstance, TEXT.encode()),
     "patch": lambda: parse_model(InstancePatch, {name: {TEXT: TEXT} for name in InstancePatch.model_fields}),
     "rotation": lambda: parse_model(KeyRotation, {"overlap": TEXT}),
+    "quota of a key": lambda: parse_model(NewKey, {"name": "n", "limits": [TEXT, f"100/{TEXT}"]}),
     "credentials given twice": lambda: parse(f"User {TEXT}, User {TEXT}"),
     "another row's secret": lambda: Vault([("k1", bytes(32))]).decrypt(
         Vault([("k1", bytes(32))]).encrypt(Secret(TEXT), IDENTITY), Identity("dev", "other", "hubspot", "gwi_abcdefgh")

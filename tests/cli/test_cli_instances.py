@@ -24,6 +24,7 @@ def test_a_mapping_with_everything_said(cli) -> None:
     assert made["handle"].startswith("gwi_")
     assert (made["customer"], made["element"], made["instance_id"], made["hub"]) == ("acme", "hubspot", 7, "crm")
     assert (made["name"], made["tags"], made["group"], made["disabled"]) == ("n", ["a", "b"], "g", False)
+    assert made["state"] == "active"
     assert cli.json("instances", "show", made["handle"]) == made
 
 
@@ -97,6 +98,22 @@ def test_mappings_are_listed_in_pages(cli) -> None:
     assert cli.json("instances", "list", "--customer", "other")["items"] == []
     cli.here("instances", "list", "--limit", "0", status=2)
     cli.here("instances", "list", "--cursor", "x", status=1)
+
+
+def test_mappings_that_need_authorization_are_found_by_it(cli) -> None:
+    first, second = add(cli), add(cli, "--name", "second")
+    with closing(sqlite3.connect(cli.folder / "gateway.db")) as connection, connection:
+        connection.execute("UPDATE instances SET unauthorized_at = 1 WHERE handle = ?", (second["handle"],))
+    people = cli.here("instances", "list", "--state", "needs_authorization").stdout
+
+    assert second["handle"] in people
+    assert "needs_authorization" in people
+    assert first["handle"] not in people
+    assert cli.json("instances", "list", "--state", "active")["items"] == [first]
+    assert cli.json("instances", "show", second["handle"]) == second | {"state": "needs_authorization"}
+    assert "needs_authorization" in cli.here("instances", "show", second["handle"]).stdout
+    assert "needs_authorization" not in cli.here("instances", "export").stdout
+    assert "state: " in cli.here("instances", "list", "--state", "off", status=2).stderr
 
 
 def test_a_removed_mapping_is_gone(cli) -> None:

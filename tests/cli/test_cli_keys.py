@@ -11,13 +11,16 @@ def test_a_key_with_everything_said(cli) -> None:
     made = cli.json(
         "keys", "create", "--name", "n", "--environment", "dev", "--customer", "a*", "--customer", "b", "--element", "sfdc",
         "--scope", "hub", "--scope", "platform:read", "--method", "get", "--priority", "batch", "--expires", "90d",
+        "--limit", "100/10s", "--limit", "1000/day",
     )  # fmt: skip
 
     assert parse(made["key"]) is not None
     assert made["id"] in made["key"]
     assert (made["name"], made["environments"], made["customers"], made["elements"]) == ("n", ["dev"], ["a*", "b"], ["sfdc"])
     assert (made["scopes"], made["methods"], made["priority"]) == (["hub", "platform:read"], ["GET"], "batch")
+    assert made["limits"] == ["100/10s", "1000/day"]
     assert made["expires_at"]
+    assert "100/10s, 1000/day" in cli.here("keys", "list").stdout
 
 
 def test_a_key_with_nothing_said_and_where_it_is_listed(cli) -> None:
@@ -56,6 +59,8 @@ def test_wrong_options_are_wrong_usage(cli) -> None:
         ["--priority", "urgent"],
         ["--method", "G T"],
         ["--customer", ""],
+        ["--limit", "100/week"],
+        ["--limit", "100"],
         ["--nonsense"],
     ):
         cli.here("keys", "create", "--name", "n", *options, status=2)

@@ -33,6 +33,7 @@ def test_every_command_has_help_of_its_own(bare, name: str) -> None:
     "words",
     [["init"], ["serve"], ["demo"], ["sandbox"], ["check"], ["tail"], ["trace"], ["db", "upgrade"],
      *(["keys", verb] for verb in ("create", "list", "rotate", "revoke")),
+     *(["pauses", verb] for verb in ("add", "list", "remove")),
      *(["instances", verb] for verb in ("add", "list", "show", "remove", "import", "export"))],
 )  # fmt: skip
 def test_every_command_takes_what_all_take(bare, words: list[str]) -> None:
@@ -45,7 +46,7 @@ def test_the_version_is_told(bare) -> None:
     assert bare.run("--version").stdout == f"gateway {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["keys"], ["instances"], ["db"]])
+@pytest.mark.parametrize("words", [[], ["keys"], ["pauses"], ["instances"], ["db"]])
 def test_a_group_alone_shows_its_help_as_wrong_usage(bare, words: list[str]) -> None:
     assert "Usage" in bare.run(*words, status=2).output
 

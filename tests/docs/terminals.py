@@ -29,7 +29,7 @@ _LONG = (
     (r"gwk_\w+", "gwk_…"),
     (r"gwi_\w+", "gwi_…"),
     (r"(?m)^((?:id|caller) +)\w{12}$", r"\1…"),
-    (r"\b((?:Key|key) )[a-z0-9]{12}\b", r"\1…"),
+    (r"\b((?:Key|key|Pause) )[a-z0-9]{12}\b", r"\1…"),
     (r'("caller": )"\w{12}"', r'\1"…"'),
     (r"\bcustomer-[0-9a-f]{12}\b", "customer-…"),
     (r"\b[0-9a-f]{24,32}\b", "…"),

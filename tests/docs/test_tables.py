@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.models import InstancePatch, InstanceQuery, KeyQuery
+from gateway.models import InstancePatch, InstanceQuery, KeyQuery, PauseQuery
 from gateway.server.admin_routes import PREFIX, ROUTES
 from tests.docs.blocks import ROOT
 from tools import docs
@@ -68,6 +68,7 @@ def test_every_route_of_the_admin_api_is_described_and_no_other() -> None:
         ("PATCH /instances/{handle}", list(InstancePatch.model_fields)),
         ("GET /instances", list(InstanceQuery.model_fields)),
         ("GET /keys", list(KeyQuery.model_fields)),
+        ("GET /pauses", list(PauseQuery.model_fields)),
     ],
 )
 def test_the_fields_of_a_call_are_all_named(call: str, fields: list[str]) -> None:

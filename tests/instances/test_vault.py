@@ -128,3 +128,22 @@ def test_secrets_of_any_language_come_back(field: Field) -> None:
 def test_a_vault_does_not_travel() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(Vault([K1]))
+
+
+def test_octets_open_for_their_owner_alone_and_under_the_name_of_their_key() -> None:
+    sealed = Vault([K1]).seal_octets(b"canary", b"owner")
+    assert b"canary" not in sealed.blob
+    assert Vault([K2, K1]).open_octets(sealed, b"owner") == b"canary"
+
+    for vault, owner, one in (
+        (Vault([K1]), b"other", sealed),
+        (Vault([K2]), b"owner", sealed),
+        (Vault([("k1", K2[1])]), b"owner", sealed),
+        (Vault([("other", K1[1])]), b"owner", Sealed("other", sealed.blob)),
+        (Vault([K1]), b"owner", Sealed("k1", sealed.blob[:8])),
+        (Vault([]), b"owner", sealed),
+    ):
+        with pytest.raises(VaultError):
+            vault.open_octets(one, owner)
+    with pytest.raises(VaultError):
+        Vault([]).seal_octets(b"", b"")

@@ -53,6 +53,7 @@ async def test_a_mapping_is_shown_without_its_secrets(operations: Operations) ->
         "instance_id": 7,
         "tags": ["a"],
         "disabled": False,
+        "state": "active",
         "created_at": "1970-01-01T00:16:40Z",
         "updated_at": "1970-01-01T00:16:40Z",
     }
@@ -84,6 +85,7 @@ async def test_a_mapping_is_shown_without_its_secrets(operations: Operations) ->
         {"hub": "c/rm"},
         {"handle": "gwi_mine"},
         {"disabled": True},
+        {"state": "active"},
         {"created_at": 1},
         {"event_signature_key": "a\nb"},
         {"event_signature_key": ""},
@@ -202,7 +204,7 @@ async def test_a_made_up_cursor_is_refused(operations: Operations, cursor: str) 
         await operations.list_instances(InstanceQuery(cursor=cursor))
 
 
-@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"page": 1}])
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"page": 1}, {"state": "off"}])
 def test_a_query_that_is_none_is_refused(query: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         parse(InstanceQuery, query)
@@ -213,7 +215,8 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(operations: Operat
     clock.now = 2000.0
     changed = await operations.patch_instance(made.handle, patch(disabled=True, tags=["b"]), actor="test")
 
-    assert changed == made.model_copy(update={"disabled": True, "tags": ["b"], "updated_at": changed.updated_at})
+    update = {"disabled": True, "state": "disabled", "tags": ["b"], "updated_at": changed.updated_at}
+    assert changed == made.model_copy(update=update)
     assert changed.updated_at.timestamp() == 2000.0
     assert (await stored(database, vault, made.handle)).token.reveal() == "canary-1"
 
@@ -255,6 +258,7 @@ async def test_an_empty_patch_changes_nothing(operations: Operations, clock: Any
         {"tags": None},
         {"token": "a b"},
         {"disabled": "maybe"},
+        {"state": "active"},
     ],
 )
 def test_a_patch_of_anything_else_is_refused(wrong: dict[str, Any]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.callers.keys import matches
@@ -39,6 +42,7 @@ async def test_a_key_may_call_everything_on_hubs_unless_told_otherwise(operation
         "methods": ["*"],
         "scopes": ["hub"],
         "priority": "interactive",
+        "limits": [],
         "created_at": "1970-01-01T00:16:40Z",
         "expires_at": None,
         "last_used_at": None,
@@ -74,6 +78,12 @@ async def test_a_key_is_what_was_asked_for(operations: Operations) -> None:
         {"customers": []},
         {"customers": ["\x00"]},
         {"priority": "urgent"},
+        {"limits": ["0/s"]},
+        {"limits": ["100/week"]},
+        {"limits": [""]},
+        {"limits": "100/10s"},
+        {"limits": None},
+        {"limits": [f"{number}/s" for number in range(1, 10)]},
         {"expires": "soon"},
         {"expires": "0s"},
         {"expires": "9" * 400 + "d"},
@@ -88,6 +98,40 @@ def test_what_makes_no_key_is_refused(wrong: dict[str, Any]) -> None:
         new(**wrong)
 
     assert [error["path"].split(".")[0] for error in caught.value.extra["errors"]] == list(wrong)
+
+
+async def test_a_key_s_quotas_are_kept_in_their_one_spelling(operations: Operations, database: Database) -> None:
+    said = [" 100/10s", "10/s   burst 20", "1000/day", "100/10s ", "10/s burst 20"]
+    made = await operations.create_key(new(limits=said), actor="test")
+    rotated = await operations.rotate_key(made.id, actor="test")
+    key = await Keys(database).by_id(made.id)
+
+    assert made.limits == rotated.limits == (await operations.get_key(made.id)).limits == ["100/10s", "10/s burst 20", "1000/day"]
+    assert key is not None
+    assert key.limits == tuple(made.limits)
+
+
+def test_a_quota_that_is_none_is_told_where_it_stands_and_what_was_expected() -> None:
+    with pytest.raises(BadRequest) as caught:
+        new(limits=["100/10s", "canary"])
+
+    (error,) = caught.value.extra["errors"]
+    assert error["path"] == "limits.1"
+    assert '"100/10s", "10/s burst 20" (units s, min, h), "250000/day" or "9/month"' in error["error"]
+    assert "canary" not in str(caught.value.extra)
+
+
+PATTERN = NewKey.model_json_schema()["properties"]["limits"]["items"]["pattern"]
+
+
+@given(st.from_regex(PATTERN) | st.text("0123456789/ smindayhourt\t", max_size=24))
+def test_the_schema_says_of_a_quota_no_more_and_no_less_than_what_is_taken(text: str) -> None:
+    try:
+        new(limits=[text])
+    except BadRequest:
+        assert not re.search(PATTERN, text)
+    else:
+        assert re.search(PATTERN, text)
 
 
 async def test_environments_must_be_configured(operations: Operations, database: Database, vault: Vault) -> None:

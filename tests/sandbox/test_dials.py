@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -156,7 +157,14 @@ async def test_dials_are_read_and_taken_off(api: Api) -> None:
     await statuses(api, 1)
 
     shown = (await api("GET", "/sandbox/dials", as_=None)).json
-    assert shown["hubspot"]["rate_limit"] == {"next": 1, "every": 0, "retry_after": None}
+    assert shown["hubspot"]["rate_limit"] == {
+        "next": 1,
+        "every": 0,
+        "retry_after": None,
+        "told": "seconds",
+        "form": "plain",
+        "kind": "rate",
+    }
     await turn(api, {"sfdc": {"latency": 1}})
     assert list((await api("GET", "/sandbox/dials", as_=None)).json) == ["sfdc"]
     assert (await api("DELETE", "/sandbox/dials", as_=None)).json == {}
@@ -187,8 +195,9 @@ def test_from_python() -> None:
     dials = Dials()
     dials.set("hubspot", rate_limit={"next": 1, "retry_after": 0})
 
-    error = dials.meet("hubspot").error
+    error = dials.meet("hubspot", datetime.now(UTC)).error
     assert error is not None
-    assert (error.status, error.headers) == (429, {"Retry-After": "0"})
+    answer = error.answer("request-id")
+    assert (answer.status, answer.headers) == (429, {"Retry-After": "0"})
     with pytest.raises(ValueError, match="nope"):
         dials.set("nope")
