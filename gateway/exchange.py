@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from gateway.callers.certificates import Certificate
+    from gateway.callers.keys import CallerKey
     from gateway.secret import Secret
 
 Pair = tuple[str, str]
@@ -143,6 +144,14 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretPair:
+    """What every call to an environment carries: a user's secret and the organization's."""
+
+    user: Secret
+    organization: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One Cloud Elements account that we call: ``base_url`` without a trailing slash, and its two secrets."""
 
@@ -150,6 +159,8 @@ class Environment:
     base_url: str
     user_secret: Secret
     organization_secret: Secret
+    next: SecretPair | None = None
+    """What takes over from these two once Cloud Elements takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,8 @@ class Instance:
     disabled: bool = False
     changed_at: float = 0.0
     """When the mapping was last changed: what was cached before is not its answer any more."""
+    needs_authorization: bool = False
+    """Cloud Elements refuses its token."""
 
 
 @dataclass(slots=True)
@@ -180,6 +193,8 @@ class Target:
     environment: Environment
     instance: Instance | None
     resource: str
+    caller: CallerKey | None = field(default=None, repr=False)
+    """On whose behalf; None: the gateway's own."""
 
     @property
     def element(self) -> str:
@@ -212,6 +227,10 @@ class Exchange:
     """RateLimit-Policy and RateLimit."""
     limited: str = ""
     """rejected | queued | shadow"""
+    preference: str = ""
+    """What was made of ``Prefer: wait`` (RFC 7240 §3)."""
+    limit_signal: bool = False
+    """The provider refused it because its own limit is spent."""
     status: int = 0
     problem: str = ""
     """The slug of the error that we made."""
@@ -222,6 +241,8 @@ class Exchange:
     """Attempts that left."""
     upstream_failures: int = 0
     """Of these, without an answer."""
+    repeated: tuple[tuple[int, float], ...] = ()
+    """Answers that were not passed on because the call was made again: (status, seconds) each."""
     upstream_seconds: float = 0.0
     """Until the head of the answer."""
     queue_seconds: float = 0.0

@@ -26,7 +26,8 @@ _FORM = re.compile(rf"gwk_([a-z0-9]{{{_ID_LENGTH}}})_([A-Za-z0-9]{{{_SECRET_LENG
 class CallerKey:
     """What a key may do, and the digests that prove it. Times are seconds since the epoch.
 
-    ``customers`` and ``elements`` are globs; ``methods`` are names in capitals, or ``("*",)`` for every method.
+    ``customers`` and ``elements`` are globs; ``methods`` are names in capitals, or ``("*",)`` for every method. ``limits`` are quotas
+    of its own as ``limits.quota`` spells them (``"100/10s"``), all of which hold at once.
     """
 
     id: str
@@ -40,6 +41,7 @@ class CallerKey:
     methods: tuple[str, ...] = ("*",)
     scopes: tuple[str, ...] = ("hub",)
     priority: str = "interactive"
+    limits: tuple[str, ...] = ()
     created_at: float = 0.0
     expires_at: float | None = None
     last_used_at: float | None = None
