@@ -31,18 +31,21 @@ from gateway.callers import Callers
 from gateway.callers.certificates import Certificates
 from gateway.callers.store import Keys
 from gateway.config import ConfigError, Problem, supervision, tracing_headers, without_effect
-from gateway.database.engine import open_database, upgrade
+from gateway.database.engine import Database, open_database, upgrade
 from gateway.exchange import Environment
 from gateway.explaining import Explainer
 from gateway.hardening import keep_memory_private
+from gateway.idempotency import Idempotency, KeptAnswers
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.store import Instances
 from gateway.instances.vault import Vault
-from gateway.limits import Limits
 from gateway.operations import Operations, verify_vault
+from gateway.outbound import open_outbound
+from gateway.pauses import Pauses
+from gateway.pauses.store import StoredPauses
 from gateway.pipeline import Pipeline
-from gateway.policies import cache_policy, client_settings, limit_policy, listen_settings
+from gateway.policies import cache_policy, listen_settings
 from gateway.revalidation import Revalidations
 from gateway.server.admin import AdminParts, make_app
 from gateway.server.cors import Cors
@@ -57,8 +60,6 @@ from gateway.telemetry.logs import configure
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent
 from gateway.telemetry.tracing import Tracing
-from gateway.upstream.client import Client
-from gateway.upstream.sender import Sender
 
 log = structlog.get_logger("gateway")
 
@@ -174,32 +175,34 @@ async def running(
         telemetry.metrics.watch_cache(lambda: entries.bytes, lambda: entries.entries)
         policy = memoize(lambda key: cache_policy(config, key))
         cache = Cache(policy, entries, time.time, config.cache.max_object_bytes, instances.numbered)
-        client = await stack.enter_async_context(Client(client_settings(config)))
-        limits = Limits(memoize(lambda key: limit_policy(config, key)), time.monotonic, time.time)
-        telemetry.metrics.watch_budgets(limits.shares)
+        outbound = await open_outbound(config, environments, instances, telemetry, stack)
         callers = Callers(caller_keys, time.time, Certificates(config.callers.certificates))
         revalidations = Revalidations(telemetry.record, time.monotonic, time.time, config.cache.max_object_bytes)
         stack.push_async_callback(revalidations.close)
-        sender = Sender(client, limits, time.monotonic)
+        pauses = Pauses(StoredPauses(database), time.time)
+        await pauses.load()
+        idempotency = await _idempotency(config, database, vault, stack)
         resolver = Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs)
-        explainer = Explainer(caller_keys, resolver, cache, limits, sender)
+        explainer = Explainer(caller_keys, resolver, cache, outbound.limits, outbound.sender)
         pipeline = Pipeline(
             callers,
             resolver,
             cache,
-            sender,
+            outbound.sender,
             Sealer(instances),
             revalidations,
             explainer,
+            pauses=pauses,
+            idempotency=idempotency,
         )
-        following = Following(database, instances, caller_keys, telemetry.metrics)
-        health.checks.append(following.degraded)
+        following = Following(database, instances, caller_keys, pauses, telemetry.metrics)
+        health.checks += [following.degraded, outbound.credentials.degraded]
         await stack.enter_async_context(following.running())
         listening = listen_settings(config)
         cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
         listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
         operations = Operations(database, vault, config)
-        app = make_app(AdminParts(operations, callers, cache, limits, telemetry, health, explainer))
+        app = make_app(AdminParts(operations, callers, cache, outbound.limits, telemetry, health, explainer))
         if cors is not None:
             cors.guard(app)
         accepting = Accepting(config, sockets, hurry)
@@ -221,6 +224,14 @@ def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
         access_log.start()
         stack.push_async_callback(asyncio.to_thread, access_log.close)
     return Telemetry(Metrics(config.environments), access_log, Recent())
+
+
+async def _idempotency(config: Config, database: Database, vault: Vault, stack: AsyncExitStack) -> Idempotency:
+    kept = config.idempotency
+    idempotency = Idempotency(KeptAnswers(database, vault, time.time, kept.keep, kept.max_bytes), kept.max_object_bytes)
+    await idempotency.sweep()
+    stack.push_async_callback(idempotency.close)
+    return idempotency
 
 
 def _tracing(config: Config, environments: Mapping[str, Environment], stack: AsyncExitStack) -> Tracing | None:

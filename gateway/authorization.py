@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.errors import BadRequest
-from gateway.exchange import Environment, Instance
+from gateway.exchange import Instance, SecretPair
 
 _PART = re.compile(r"[ \t]*(user|organization|element)(?:[ \t]*:[ \t]*|[ \t]+)([!-+\--~]+)[ \t]*", re.IGNORECASE)
 
@@ -38,9 +38,9 @@ def parse(value: str) -> Credentials | None:
     return Credentials(**parts)
 
 
-def build(environment: Environment, instance: Instance | None) -> str:
+def build(pair: SecretPair, instance: Instance | None) -> str:
     """The header value that Cloud Elements wants: all three parts for an element call, two for a platform call (API page 1.3)."""
-    user, organization = environment.user_secret.reveal(), environment.organization_secret.reveal()
+    user, organization = pair.user.reveal(), pair.organization.reveal()
     if instance is None:
         return f"User {user}, Organization {organization}"
     return f"User {user}, Organization {organization}, Element {instance.token.reveal()}"

@@ -11,6 +11,7 @@ from gateway.callers.store import Keys
 from gateway.database.engine import Database, follow
 from gateway.errors import GatewayError
 from gateway.instances.store import Instances
+from gateway.pauses import Pauses
 from gateway.telemetry.metrics import Metrics
 
 FOLLOW_S = 0.5  # a change made elsewhere is noticed within 2 s (contract 5)
@@ -21,10 +22,11 @@ _FLUSH_S = 10.0
 class Following:
     """The tasks beside the calls, while ``running``."""
 
-    def __init__(self, database: Database, instances: Instances, keys: Keys, metrics: Metrics) -> None:
+    def __init__(self, database: Database, instances: Instances, keys: Keys, pauses: Pauses, metrics: Metrics) -> None:
         self._database = database
         self._instances = instances
         self._keys = keys
+        self._pauses = pauses
         self._metrics = metrics
         self._changed = asyncio.Event()
         self._reachable = True
@@ -57,6 +59,7 @@ class Following:
             await self._changed.wait()
             self._changed.clear()
             with contextlib.suppress(GatewayError):
+                await self._pauses.load()
                 self._metrics.set_instances(await self._instances.counts())
 
     async def _probe(self) -> None:

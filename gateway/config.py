@@ -23,7 +23,7 @@ from gateway.listeners import tls_mistakes
 from gateway.mistakes import ConfigError, Problem, mistake
 from gateway.references import authority_mistakes, environments_of, master_keys_of, tracing_of
 from gateway.secret import Secret
-from gateway.settings import IDLE, Config, EnvironmentConfig, Unquoted
+from gateway.settings import Config, EnvironmentConfig, Unquoted
 
 __all__ = [
     "ConfigError",
@@ -97,14 +97,9 @@ def supervision(environ: MutableMapping[str, str] | None = None) -> dict[str, st
 
 
 def without_effect(config: Config) -> list[str]:
-    """Settings that are given, understood and not acted upon by this version: said at start, so that nobody relies on them."""
-    lines = []
-    if config.callers.certificates and not any(tls and tls.client_ca for tls in (config.listen.data_tls, config.listen.admin_tls)):
-        lines.append("callers.certificates")
-    for key, element in config.elements.items():
-        said = element.model_fields_set  # a preset may know more than this version acts upon
-        lines += [f"elements.{key}.{name}" for name in IDLE if name in said and getattr(element, name) not in (None, 0.0)]
-    return lines
+    """Settings that are given and cannot be acted upon: said at start, so that nobody relies on them."""
+    asked = any(tls and tls.client_ca for tls in (config.listen.data_tls, config.listen.admin_tls))
+    return ["callers.certificates"] if config.callers.certificates and not asked else []
 
 
 def _load(path: Path, environ: Mapping[str, str]) -> tuple[Config | None, list[Problem]]:

@@ -18,6 +18,8 @@ class GatewayError(Exception):
     slug: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     source: ClassVar[Source] = "gateway"
+    never_left = False
+    """Whether it is certain that nothing of the call reached the upstream."""
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None, **extra: Any) -> None:
         """``retry_after`` is in seconds; ``extra`` are further members of the problem document (``candidates=[…]``)."""

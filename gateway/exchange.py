@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from gateway.callers.certificates import Certificate
+    from gateway.callers.keys import CallerKey
     from gateway.secret import Secret
 
 Pair = tuple[str, str]
@@ -192,6 +193,8 @@ class Target:
     environment: Environment
     instance: Instance | None
     resource: str
+    caller: CallerKey | None = field(default=None, repr=False)
+    """On whose behalf; None: the gateway's own."""
 
     @property
     def element(self) -> str:
@@ -224,6 +227,10 @@ class Exchange:
     """RateLimit-Policy and RateLimit."""
     limited: str = ""
     """rejected | queued | shadow"""
+    preference: str = ""
+    """What was made of ``Prefer: wait`` (RFC 7240 §3)."""
+    limit_signal: bool = False
+    """The provider refused it because its own limit is spent."""
     status: int = 0
     problem: str = ""
     """The slug of the error that we made."""
@@ -234,6 +241,8 @@ class Exchange:
     """Attempts that left."""
     upstream_failures: int = 0
     """Of these, without an answer."""
+    repeated: tuple[tuple[int, float], ...] = ()
+    """Answers that were not passed on because the call was made again: (status, seconds) each."""
     upstream_seconds: float = 0.0
     """Until the head of the answer."""
     queue_seconds: float = 0.0

@@ -65,8 +65,8 @@ class Explainer:
         also where the budget would not let it leave."""
         instance = target.instance
         cache, conditions = await self._cache.explain(request, target)
-        limits = self._limits.peek(target) if cache["outcome"] in ("miss", "bypass") else None
-        leaves = limits is not None and limits["outcome"] == "allowed"
+        limits = self._limits.peek(request, target) if cache["outcome"] in ("miss", "bypass") else None
+        leaves = limits is not None and limits["outcome"] != "refused"
         return {
             "call": {
                 "caller": exchange.caller or None,

@@ -15,10 +15,12 @@ from gateway.cache import Cache, Found, Fresh
 from gateway.callers import Callers
 from gateway.exchange import Exchange, Request, Response, Target
 from gateway.explaining import FIELD, Explainer, explained, wants_explanation
+from gateway.idempotency import Idempotency, names_key
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
 from gateway.instances.sealing import must_seal
 from gateway.paths import shape
+from gateway.pauses import Pauses
 from gateway.revalidation import Revalidations, unconditional
 from gateway.upstream.headers import end_to_end
 from gateway.upstream.sender import Sender
@@ -36,9 +38,14 @@ class Pipeline:
         sealer: Sealer,
         revalidations: Revalidations,
         explainer: Explainer,
+        *,
+        pauses: Pauses,
+        idempotency: Idempotency,
     ) -> None:
         self.callers = callers
         self.resolver = resolver
+        self.pauses = pauses
+        self.idempotency = idempotency
         self.cache = cache
         self.upstream = upstream
         self.sealer = sealer
@@ -54,6 +61,12 @@ class Pipeline:
         exchange.resource = shape(target.resource)
         if FIELD in request.headers and wants_explanation(request.headers):
             return explained(await self.explainer.explain(request, target, exchange), exchange)
+        self.pauses.check(exchange.environment, exchange.customer, exchange.element)
+        if names_key(request):
+            return await self.idempotency.once(request, target, exchange, partial(self._answer, target=target, exchange=exchange))
+        return await self._answer(request, target, exchange)
+
+    async def _answer(self, request: Request, target: Target, exchange: Exchange) -> Response:
         exchange.phase = "cache"
         if "connection" in request.headers:
             request.headers = end_to_end(request.headers)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from gateway.cache.policy import CachePolicy, Lifetimes, Rule
 from gateway.limits.quota import parse_quota
+from gateway.limits.rules import Cost, Rules
+from gateway.limits.signals import Signal
 from gateway.limits.store import Policy
+from gateway.limits.waiting import QueueSettings
 from gateway.server.listen_settings import ListenSettings
 from gateway.settings import Config
-from gateway.upstream.pool import ClientSettings
+from gateway.upstream.breaker import BreakerSettings
+from gateway.upstream.guards import GuardSettings
+from gateway.upstream.pool import ClientSettings, Timeouts
 
 
 def cache_policy(config: Config, key: str) -> CachePolicy:
@@ -19,22 +24,60 @@ def cache_policy(config: Config, key: str) -> CachePolicy:
     return CachePolicy(section.enabled, Lifetimes(*(getattr(section, name) for name in names)), rules, metadata=not nothing)
 
 
-def limit_policy(config: Config, key: str) -> Policy:
+def limit_rules(config: Config, key: str) -> Rules:
     """Within which budget the element ``key`` may be called."""
     section = config.element(key)
-    return Policy(tuple(parse_quota(text) for text in section.limits), section.scope, section.timezone)
+    quotas = tuple(parse_quota(text) for text in section.limits)
+    policy = Policy(quotas, section.scope, section.timezone, section.concurrency)
+    costs = tuple(Cost(one.path, one.cost, frozenset(one.methods)) for one in section.costs)
+    return Rules(policy, section.wait, section.shadow, costs)
+
+
+def queue_settings(config: Config) -> QueueSettings:
+    """How calls wait for a budget."""
+    queue = config.queue
+    return QueueSettings(queue.max_calls, queue.max_bytes, queue.max_wait, queue.batch_percent)
+
+
+def guard_settings(config: Config, key: str) -> GuardSettings:
+    """How the element ``key`` is called, and when it is left alone."""
+    section, upstream = config.element(key), config.upstream
+    breaker = section.breaker
+    return GuardSettings(
+        timeouts=Timeouts(
+            *(
+                getattr(upstream, name) if (own := getattr(section, name)) is None else own
+                for name in ("connect_timeout", "response_timeout", "body_timeout", "call_timeout")
+            )
+        ),
+        breaker=BreakerSettings(
+            enabled=breaker.enabled,
+            error_ratio=breaker.error_ratio,
+            minimum_calls=breaker.minimum_calls,
+            window_s=breaker.window,
+            slow_s=breaker.slow,
+            slow_ratio=breaker.slow_ratio,
+            open_s=breaker.open,
+            max_open_s=breaker.max_open,
+            probes=breaker.probes,
+            ramp_s=breaker.ramp,
+        ),
+        bulkhead=section.bulkhead,
+        adaptive=section.adaptive,
+        retries=section.retries,
+        retry_ratio=upstream.retry_ratio,
+        signals=tuple(Signal(one.status, one.contains, one.until) for one in section.limit_signals),
+    )
 
 
 def client_settings(config: Config) -> ClientSettings:
     """How upstreams are called."""
-    ca_file = config.upstream.ca_file
+    upstream = config.upstream
     return ClientSettings(
-        connect_timeout=config.upstream.connect_timeout,
-        response_timeout=config.upstream.response_timeout,
-        body_timeout=config.upstream.body_timeout,
-        keep_alive=config.upstream.keep_alive,
-        max_connections=config.upstream.max_connections,
-        ca_file=str(config.folder / ca_file) if ca_file else None,
+        timeouts=Timeouts(upstream.connect_timeout, upstream.response_timeout, upstream.body_timeout, upstream.call_timeout),
+        keep_alive=upstream.keep_alive,
+        max_connections=upstream.max_connections,
+        ca_file=str(config.folder / upstream.ca_file) if upstream.ca_file else None,
     )
 
 

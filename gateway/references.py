@@ -9,10 +9,10 @@ import ssl
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from gateway.exchange import Environment
+from gateway.exchange import Environment, SecretPair
 from gateway.mistakes import Problem
 from gateway.secret import Secret
-from gateway.settings import NAME, Config
+from gateway.settings import NAME, Config, EnvironmentConfig
 
 _SECRET = (r"[!-+\--~]+", "blanks, commas or control characters")
 _FIELD_VALUE = (r"[!-~]+(?: [!-~]+)*", "control characters or several blanks together")
@@ -51,8 +51,27 @@ def environments_of(config: Config, environ: Mapping[str, str]) -> tuple[dict[st
         )
         problems += [found for found in (user, organization) if isinstance(found, Problem)]
         if isinstance(user, Secret) and isinstance(organization, Secret):
-            environments[name] = Environment(name, section.base_url, user, organization)
+            pair, found = _next_pair(SecretPair(user, organization), section, f"environments.{name}", plain, config, environ)
+            problems += found
+            environments[name] = Environment(name, section.base_url, user, organization, pair)
     return environments, problems
+
+
+def _next_pair(
+    now: SecretPair, section: EnvironmentConfig, where: str, plain: bool, config: Config, environ: Mapping[str, str]
+) -> tuple[SecretPair | None, list[Problem]]:
+    """What is to take over from the pair ``now``: of what is not given again, the secret of now."""
+    found = {
+        key: _secret(reference, f"{where}.{key}", plain, config, environ)
+        for key in ("user_secret_next", "organization_secret_next")
+        if (reference := getattr(section, key)) is not None
+    }
+    problems = [one for one in found.values() if isinstance(one, Problem)]
+    if problems or not found:
+        return None, problems
+    secrets = {key: one for key, one in found.items() if isinstance(one, Secret)}
+    user = secrets.get("user_secret_next", now.user)
+    return SecretPair(user, secrets.get("organization_secret_next", now.organization)), []
 
 
 def tracing_of(config: Config, environ: Mapping[str, str]) -> tuple[dict[str, Secret], list[Problem]]:

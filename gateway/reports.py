@@ -79,27 +79,39 @@ class BudgetQuery(Model):
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before")
 
 
+class Learned(Model):
+    """What a provider taught by refusing calls because its own limit was spent."""
+
+    state: Literal["closed", "reopening"] = Field(description="`closed`: nothing goes; `reopening`: more and more does")
+    seconds: float = Field(description="How long it stays closed")
+    pace: float = Field(description="Calls a second at which it opens, or goes now")
+    refusals: int = Field(description="How many calls were refused")
+    source: str = Field(description="What in the last such answer was read")
+
+
 class Budget(Model):
     """One quota of one live budget. ``resets`` is in seconds, until ``remaining`` grows."""
 
     model_config = ConfigDict(extra="allow")
 
-    environment: str
-    element: str
-    scope: str = Field(description="What shares the budget: instance, customer, element or group")
-    key: str | None = Field(description="The handle, customer or group; null where all instances of the element share it")
-    quota: str = Field(description="As the configuration says it")
+    environment: str | None = Field(description="null for the quota of a caller key")
+    element: str | None = Field(description="null for the quota of a caller key")
+    scope: str = Field(description="What shares the budget: instance, customer, element, group or caller")
+    key: str | None = Field(
+        description="The handle, customer, group or id of the caller key; null where all instances of the element share it"
+    )
+    quota: str = Field(description="As the configuration says it; `concurrency` for calls under way, `learned` where nothing else is known")
     limit: int = Field(description="How many calls it allows at once")
     used: int
     remaining: int
     resets: float = Field(description="Seconds until `remaining` grows")
-    waiting: int = Field(description="Calls that queue for it")
-    learned: Any = Field(description="What answers of the provider said of it; null: nothing")
+    waiting: int = Field(description="Calls that queue for this budget")
+    learned: Learned | None = Field(description="What answers of the provider said of this budget; null: nothing")
 
     @property
     def position(self) -> tuple[float, str, str, str, str, str]:
         """Where it stands in the list: the scarcest first."""
-        return self.remaining / self.limit, self.environment, self.element, self.scope, self.key or "", self.quota
+        return self.remaining / self.limit, self.environment or "", self.element or "", self.scope, self.key or "", self.quota
 
 
 class BudgetPage(Model):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from gateway.callers.certificates import name_of
 from gateway.limits.quota import parse_quota
@@ -182,6 +182,8 @@ class EnvironmentConfig(_Section):
     base_url: BaseUrl = Field(description="Up to and with `/elements/api-v2`")
     user_secret: str = Field(repr=False, description="`env:NAME` or `file:PATH`")
     organization_secret: str = Field(repr=False, description="`env:NAME` or `file:PATH`")
+    user_secret_next: str | None = Field(default=None, repr=False, description="What takes over once Cloud Elements takes it; as above")
+    organization_secret_next: str | None = Field(default=None, repr=False, description="The same; where only one is given, the other stays")
     allow_plain_secrets: bool = Field(default=False, description="Let the two secrets stand here literally")
 
 
@@ -208,28 +210,64 @@ class ElementCache(_Section):
 
 
 class LimitSignal(_Section):
-    """A form in which an element says that the provider's limit is spent. Not in effect in this version."""
+    """A form in which an element says that the provider's limit is spent."""
 
     status: int = Field(ge=100, le=599, description="Status of the answer")
     contains: str | None = Field(default=None, min_length=1, description="What its body contains, case and white space aside; without: any")
+    until: Literal["day"] | None = Field(default=None, description="`day`: the day's quota is spent, nothing goes before midnight")
 
 
-IDLE = ("concurrency", "wait", "limit_signals")
-"""Settings of an element that are understood and not acted upon in this version."""
+class Cost(_Section):
+    """What calls cost that are dearer than others."""
+
+    path: str = Field(pattern=r"^/", description="Glob on the path without `/elements/api-v2` and `/hubs/{hub}`; `**` crosses slashes")
+    methods: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3,7}$")], ...] = Field(default=(), description="Of which methods; none: of all")
+    cost: int = Field(gt=0, description="How many calls of the budget one such call takes")
+
+
+class BreakerConfig(_Section):
+    """When calls of an element are held back because too many of them fail, and how they are let go again."""
+
+    enabled: bool = Field(default=True, description="Whether calls are ever held back")
+    error_ratio: float = Field(
+        default=0.5, gt=0, le=1, description="Share of failed calls that opens it: no answer, or 5xx but 501 and 505"
+    )
+    minimum_calls: int = Field(default=20, gt=0, description="Fewer calls in the window say nothing")
+    window: Duration = Field(default=30.0, gt=0, description="Over which time calls are looked at")
+    slow: Duration = Field(default=30.0, gt=0, description="How long a slow call takes until the head of its answer")
+    slow_ratio: float = Field(default=0.9, gt=0, le=1, description="Share of slow calls that opens it")
+    open: Duration = Field(default=10.0, gt=0, description="How long it stays open at first; doubled after each probe that fails")
+    max_open: Duration = Field(default=300.0, gt=0, description="And at most")
+    probes: int = Field(default=3, gt=0, description="Calls that go first then; all must succeed")
+    ramp: Duration = Field(default=10.0, ge=0, description="Over which time a growing share of the calls goes, after the probes")
 
 
 class ElementConfig(_Section):
     """Limits and cache of one element: its shipped preset, overridden by what the configuration says."""
 
     limits: tuple[QuotaText, ...] = Field(default=(), description='`"N/period"` or `"N/period burst B"`; all hold at once')
-    concurrency: int | None = Field(default=None, gt=0, description="Not in effect in this version")
+    concurrency: int | None = Field(default=None, gt=0, description="How many calls of one budget may be under way at once")
     scope: Literal["instance", "customer", "element", "group"] = Field(default="instance", description="What shares one budget")
-    wait: Duration = Field(default=0.0, description="Not in effect in this version")
+    wait: Duration = Field(default=0.0, description="How long a call may queue for its budget whose caller does not say (`Prefer: wait`)")
+    shadow: bool = Field(default=False, description="Count what the budget would refuse, and let it pass")
+    costs: tuple[Cost, ...] = Field(default=(), description="Calls that cost more than one; first match wins")
     timezone: str = Field(default="UTC", description="Whose midnight ends a `day` or `month`")
     hubs: tuple[Annotated[str, Field(pattern=NAME)], ...] = Field(
         default=(), description="Where the element belongs in `/hubs/{hub}/…`, for mappings that do not say it themselves"
     )
-    limit_signals: tuple[LimitSignal, ...] = Field(default=(LimitSignal(status=429),), description="Not in effect in this version")
+    limit_signals: tuple[LimitSignal, ...] = Field(
+        default=(LimitSignal(status=429),), description="In which forms it says that the provider's limit is spent"
+    )
+    bulkhead: int = Field(
+        default=256, gt=0, description="Calls under way at once in an environment; beyond, 503 `overloaded`, batch work first"
+    )
+    adaptive: bool = Field(default=False, description="Let the bulkhead shrink while the element's latency grows")
+    retries: int = Field(default=1, ge=0, le=5, description="How often a call is made again that failed, where that is safe")
+    connect_timeout: Duration | None = Field(default=None, gt=0, description="As in `[upstream]`, for this element")
+    response_timeout: Duration | None = Field(default=None, gt=0, description="As in `[upstream]`, for this element")
+    body_timeout: Duration | None = Field(default=None, gt=0, description="As in `[upstream]`, for this element")
+    call_timeout: Duration | None = Field(default=None, ge=0, description="As in `[upstream]`, for this element")
+    breaker: BreakerConfig = BreakerConfig()
     cache: ElementCache = ElementCache()
 
     @field_validator("timezone")
@@ -240,6 +278,14 @@ class ElementConfig(_Section):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError('a time zone such as "UTC" or "America/Chicago"') from error
         return value
+
+    @model_validator(mode="after")
+    def _payable(self) -> ElementConfig:
+        least = min((parse_quota(text).most for text in self.limits), default=None)
+        dear = next((one for one in self.costs if least is not None and one.cost > least), None)
+        if dear is not None:
+            raise ValueError(f"costs that its limits ever let pass, at most {least}, not {dear.cost} for {dear.path}")
+        return self
 
 
 class CacheConfig(_Section):
@@ -263,6 +309,8 @@ class Upstream(_Section):
     connect_timeout: Duration = Field(default=5.0, gt=0, description="Name, TCP and TLS together")
     response_timeout: Duration = Field(default=120.0, gt=0, description="Until the head of the answer")
     body_timeout: Duration = Field(default=60.0, gt=0, description="How long an answer may pause")
+    call_timeout: Duration = Field(default=0.0, ge=0, description="For the whole of a call that leaves, its answer and all; `0s`: no end")
+    retry_ratio: float = Field(default=0.2, ge=0, le=1, description="Share of an element's calls that may be made again, in all")
     keep_alive: Duration = Field(default=20.0, ge=0, description="How long an idle connection is kept for the next call")
     max_connections: int = Field(default=512, gt=0, description="Open connections an environment")
     ca_file: str | None = Field(default=None, description="PEM file of authorities trusted instead of the system's")
@@ -282,9 +330,27 @@ class Tracing(_Section):
     service_name: str = Field(default="gateway", min_length=1, max_length=255, description="As which service the gateway appears")
 
 
-class CallersConfig(_Section):
-    """Callers that are known by something else than a key of their own."""
+class QueueConfig(_Section):
+    """Calls that wait for a budget. Where all places are taken, the caller with most of them gives one up."""
 
+    max_wait: Duration = Field(default=300.0, ge=0, description="The longest that a call may ask for")
+    max_calls: int = Field(default=10_000, gt=0, description="Waiting at once")
+    max_bytes: Size = Field(default=256 * 1024**2, gt=0, description="Of request bodies, held by those that wait")
+    batch_percent: int = Field(default=10, ge=0, le=90, description="Of a budget, for batch work while interactive work waits, too")
+
+
+class IdempotencyConfig(_Section):
+    """First answers, kept for calls with an `Idempotency-Key`."""
+
+    keep: Duration = Field(default=86400.0, gt=0, description="How long")
+    max_bytes: Size = Field(default=64 * 1024**2, gt=0, description="In all; the oldest go")
+    max_object_bytes: Size = Field(default=1024**2, gt=0, description="Largest answer that is kept; of a larger one only that it was given")
+
+
+class CallersConfig(_Section):
+    """Callers that are known by something else than a key of their own, and what one may take."""
+
+    bulkhead: int = Field(default=256, gt=0, description="Calls of one key under way at once; beyond, 503 `overloaded`")
     certificates: dict[Annotated[str, BeforeValidator(_certificate_name)], Annotated[str, BeforeValidator(_key_id)]] = Field(
         default_factory=dict,
         description="By a name in a client certificate (DNS, URI or email, compared exactly), the id of the key that it stands for",
@@ -311,6 +377,8 @@ class Config(_Section):
     cache: CacheConfig = CacheConfig()
     cors: Cors = Cors()
     upstream: Upstream = Upstream()
+    queue: QueueConfig = QueueConfig()
+    idempotency: IdempotencyConfig = IdempotencyConfig()
     tracing: Tracing = Tracing()
     folder: Path = Field(default=Path(), exclude=True, repr=False, init=False)
 

@@ -23,14 +23,14 @@ from gateway.cache.looking import Looking, refused, wanted_by
 from gateway.cache.policy import CachePolicy, Lifetimes, Rule
 from gateway.cache.store import CacheStore
 from gateway.cache.writing import Numbered, Writing
-from gateway.errors import GatewayError, Overloaded, RateLimited, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.errors import CircuitOpen, GatewayError, Overloaded, RateLimited, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Exchange, Pair, Request, Response, Target
 
 __all__ = ["Bypass", "Cache", "CachePolicy", "CacheStore", "Found", "Fresh", "Lifetimes", "Miss", "Rule", "Stale"]
 
 _GONE = frozenset({404, 410})
 _ERRORS = frozenset({500, 502, 503, 504})  # RFC 5861 §4
-_RESCUED = (UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, RateLimited, Overloaded)
+_RESCUED = (CircuitOpen, UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError, RateLimited, Overloaded)
 _RANGES = frozenset({"range", "if-range"})
 
 

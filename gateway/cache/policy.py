@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from gateway.cache.invalidation import segments
 from gateway.exchange import Request
+from gateway.globs import compiled
 from gateway.paths import families
 
 # Live figures, secrets, jobs: first segments of the canonical path (API page 4.7, 3.6, 5).
@@ -48,7 +49,7 @@ class Rule:
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_pattern", _compiled(self.path))
+        object.__setattr__(self, "_pattern", compiled(self.path))
 
     def matches(self, path: str) -> bool:
         return self._pattern.match(path) is not None
@@ -144,25 +145,6 @@ def never_stored(path: str, platform: bool) -> bool:
     if first in ("formulas", "jobs"):
         return "executions" in below
     return platform and first == "accounts" and not {"users", "instances"}.isdisjoint(below)
-
-
-def _compiled(glob: str) -> re.Pattern[str]:
-    below = glob.endswith("/**")
-    head, *rest = glob.removesuffix("/**").split("**")
-    pattern = _chunk(head, last=not rest)
-    for number, chunk in enumerate(rest, 1):
-        last = number == len(rest)
-        pattern += f".*?{_chunk(chunk, last=True)}" if last else f"(?>.*?{_chunk(chunk, last=False)})"
-    return re.compile(pattern + (r"(?:/.*)?\Z" if below else r"\Z"), re.DOTALL)
-
-
-def _chunk(text: str, *, last: bool) -> str:
-    """A stretch between two ``**``. The first place where a piece fits is as good as any, so it is not tried again (atomic groups):
-    no path makes matching slow."""
-    first, *pieces = (re.escape(piece) for piece in text.split("*"))
-    for number, piece in enumerate(pieces, 1):
-        first += f"[^/]*{piece}" if last and number == len(pieces) else f"(?>[^/]*?{piece})"
-    return first
 
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0

@@ -50,8 +50,6 @@ def show(
     if config is not None:
         typer.echo(f"\nWith {config}:\n")
         print_table(("setting", "value", "from", "preset"), _settings(found))
-    if found.not_in_effect:
-        typer.echo(f"\nNot in effect in this version: {', '.join(found.not_in_effect)}")
 
 
 def _effective(config: Path | None) -> Mapping[str, ElementConfig]:

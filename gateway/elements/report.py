@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from gateway.elements.preset import Preset
 from gateway.errors import NotFound
-from gateway.settings import IDLE, ElementCache, ElementConfig
+from gateway.settings import ElementCache, ElementConfig
 
 
 class NoSuchElement(NotFound):
@@ -60,7 +60,6 @@ class ElementDetail(BaseModel):
     preset: ElementConfig | None = Field(description="The preset as it would stand in the configuration")
     effective: ElementConfig = Field(description="What holds with the configuration, or the preset where none is given")
     configured: tuple[str, ...]
-    not_in_effect: tuple[str, ...] = Field(description="Which values this version does not act upon")
 
 
 def configured(element: ElementConfig) -> tuple[str, ...]:
@@ -93,7 +92,6 @@ def detail(key: str, effective: Mapping[str, ElementConfig], shipped: Mapping[st
         preset=preset and preset.element,
         effective=element,
         configured=configured(element),
-        not_in_effect=tuple(name for name in IDLE if getattr(element, name) not in (None, 0.0)),
     )
 
 

@@ -66,7 +66,7 @@ class Resolver:
         if known is not None and request.method != "POST":
             environment, instance = known
             self._require_path(request, key)
-            return self._target(environment, instance, request, exchange)
+            return self._target(environment, instance, request, key, exchange)
         generation = self._store.generation
         address = address_of(request, caller.organization, caller.element)
         if not address.names_instance or creates_instance(request.method, request.path):
@@ -81,12 +81,12 @@ class Resolver:
             raise NoInstance("this instance is disabled")
         if address.handle is not None or address.element is not None:  # else the path may decide
             self._remember(request, caller, environment, instance, generation)
-        return self._target(environment, instance, request, exchange)
+        return self._target(environment, instance, request, key, exchange)
 
-    def _target(self, environment: Environment, instance: Instance, request: Request, exchange: Exchange) -> Target:
+    def _target(self, environment: Environment, instance: Instance, request: Request, key: CallerKey, exchange: Exchange) -> Target:
         exchange.environment, exchange.customer = environment.name, instance.customer
         exchange.element, exchange.handle = instance.element, instance.handle
-        return Target(environment, instance, _resource(without_hub(request.path)))
+        return Target(environment, instance, _resource(without_hub(request.path)), key)
 
     def _require_path(self, request: Request, key: CallerKey) -> None:
         if permissions.is_platform_path(request.path):
@@ -114,7 +114,7 @@ class Resolver:
         permissions.require_scope(key, permissions.platform_scope(request.method))
         if address.customer is not None:
             permissions.require_customer(key, address.customer)
-        return Target(environment, None, _resource(request.path))
+        return Target(environment, None, _resource(request.path), key)
 
     def _environment(self, name: str | None, key: CallerKey, exchange: Exchange) -> Environment:
         """The one named, else the key's only one, else the configured default."""

@@ -1,18 +1,33 @@
-"""May this call leave now? The element's budget, spent once for each call that leaves (contract 3, end)."""
+"""May this call leave now? The budgets of its element and its caller, spent once for each call that leaves (contract 3, end).
+
+A call that cannot leave at once and may wait joins the line of its budget (``waiting.py``), unless it is clear already that its time
+will not do: then it is refused at once, with the time that would.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from gateway.errors import RateLimited
+from gateway.limits.calendar import period_around, zone_of
 from gateway.limits.memory import MemoryStore
-from gateway.limits.store import Key, Policy, Scope, State, Verdict
+from gateway.limits.preference import wait_preferred
+from gateway.limits.queue import Waiter
+from gateway.limits.quota import parse_quota
+from gateway.limits.rules import Rules
+from gateway.limits.store import Draw, Key, Policy, Report, Scope, State, Verdict
+from gateway.limits.waiting import QueueFull, QueueSettings, WaitingRoom
 
 if TYPE_CHECKING:
-    from gateway.exchange import Exchange, Instance, Target
+    from gateway.exchange import Exchange, Instance, Request, Target
 
-_UNLIMITED = Verdict(True, 0.0, None, ())
+log = structlog.get_logger("gateway.limits")
+
 _GRAIN_S = 1e-6  # ten seconds measured in floats may be 10.000000000001; that is not eleven
 _SUBJECT: dict[Scope, str] = {
     "instance": "{0.element} for {0.customer}",
@@ -20,96 +35,330 @@ _SUBJECT: dict[Scope, str] = {
     "element": "{0.element} for all customers together",
     "group": "{0.element} for the group of {0.customer}",
 }
+_STREAM_OCTETS = 64 * 1024  # of a body that streams, about this much is held while its call waits
+GATE_STATES = {"closed": 2, "reopening": 1}
+
+
+class Permit:
+    """That a call may leave. Tell it when its answer begins (``heard``), and once, when it is over (``over``)."""
+
+    __slots__ = ("_cost", "_draws", "_heard_at", "_limits", "_verdict")
+
+    def __init__(self, limits: Limits, draws: tuple[Draw, ...], cost: int, verdict: Verdict) -> None:
+        self._limits = limits
+        self._draws = draws
+        self._cost = cost
+        self._verdict: Verdict | None = verdict
+        self._heard_at: float | None = None
+
+    def heard(self, now: float) -> None:
+        """The head of the answer came at ``now``, monotonic."""
+        self._heard_at = now
+
+    def over(self, *, left: bool = True) -> None:
+        """The call has ended; one that never ``left`` has cost nothing."""
+        verdict, self._verdict = self._verdict, None
+        if verdict is not None:
+            self._limits.give_back(self._draws, self._cost, verdict, left=left, heard_at=self._heard_at)
+
+
+class _Free(Permit):
+    """For calls that draw on nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def heard(self, now: float) -> None:
+        pass
+
+    def over(self, *, left: bool = True) -> None:
+        pass
+
+
+FREE = _Free()
 
 
 class Limits:
-    """The budgets of every element. ``policy`` tells what holds for an element key; the clocks are in seconds."""
+    """The budgets of every element and caller. ``rules`` tells what holds for an element key; the clocks are in seconds."""
 
-    def __init__(self, policy: Callable[[str], Policy], monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
-        self._policy = policy
+    def __init__(
+        self, rules: Callable[[str], Rules], monotonic: Callable[[], float], wall: Callable[[], float], queue: QueueSettings | None = None
+    ) -> None:
+        self._rules = rules
+        self._wall = wall
+        self._settings = queue or QueueSettings()
         self._store = MemoryStore(monotonic, wall)
+        self._room = WaitingRoom(self._store, self._settings)
+        self._monotonic = monotonic
 
-    async def spend(self, target: Target, exchange: Exchange) -> Verdict:
-        """Take one call from the budget of ``target``; all of its quotas or, when one refuses, none.
+    async def acquire(self, request: Request, target: Target, exchange: Exchange, longest_s: float | None = None) -> Permit:
+        """Leave to make one call. It waits where the caller (``Prefer: wait``) or the element lets it, at most ``longest_s`` seconds.
 
-        Writes the rate limit fields and the decision into ``exchange``. Platform calls and elements without limits are free.
+        Writes the rate limit fields and the decision into ``exchange``. Raises ``RateLimited``, having spent nothing. Platform calls
+        and elements without limits are free.
         """
-        instance = target.instance
-        if instance is None:
-            exchange.note("limits", "unlimited", "platform call")
-            return _UNLIMITED
-        policy = self._policy(instance.element)
-        if not policy.quotas:
-            exchange.note("limits", "unlimited", "no limit is known")
-            return _UNLIMITED
-        verdict = await self._store.spend(_key(policy.scope, instance), policy)
+        rules = self._rules(target.element)
+        draws = self._draws(target, rules.policy)
+        wait_s = self._wait_s(request, rules, exchange) - exchange.queue_seconds
+        if not draws:
+            exchange.note("limits", "unlimited", "no limit is known" if target.instance else "platform call")
+            return FREE
+        cost = rules.cost_of(request.method, target.resource) if rules.costs else 1
+        line = self._room.line(draws[0][0])
+        if line is None:
+            verdict = await self._store.spend(draws, cost)
+        else:
+            verdict = self._estimate(draws, target, cost)
+        if line is None and verdict.allowed:
+            return self._granted(draws, cost, verdict, exchange)
+        if rules.shadow:
+            exchange.limited = "shadow"
+            exchange.note("limits", "shadow", self.detail(verdict, target))
+            return FREE
+        wait_s = wait_s if longest_s is None else min(wait_s, longest_s)
+        if verdict.retry_after <= wait_s:
+            body = request.body
+            waiter = Waiter(*_whose(target), cost, len(body) if isinstance(body, bytes) else _STREAM_OCTETS)
+            return await self._wait(draws, waiter, wait_s, target, exchange)
+        raise self._refusal(verdict, target, exchange)
+
+    async def _wait(self, draws: tuple[Draw, ...], waiter: Waiter, wait_s: float, target: Target, exchange: Exchange) -> Permit:
+        began = self._monotonic()
+        exchange.limited = "queued"
+        try:
+            verdict = await self._room.wait(draws, waiter, wait_s)
+        except QueueFull:
+            verdict = self._estimate(draws, target, waiter.cost)
+            raise self._refusal(verdict, target, exchange, "; too many calls wait for it already") from None
+        finally:
+            waited = self._monotonic() - began
+            exchange.queue_seconds += waited
+        if verdict is None:
+            verdict = self._estimate(draws, target, waiter.cost)
+            raise self._refusal(verdict, target, exchange, f"; the call waited {waited:.1f} s")
+        exchange.note("limits", "waited", f"{waited:.3f} s")
+        return self._granted(draws, waiter.cost, verdict, exchange)
+
+    def _granted(self, draws: tuple[Draw, ...], cost: int, verdict: Verdict, exchange: Exchange) -> Permit:
+        exchange.note("limits", "allowed", self._tell(draws, verdict, exchange))
+        return Permit(self, draws, cost, verdict)
+
+    def _refusal(self, verdict: Verdict, target: Target, exchange: Exchange, more: str = "") -> RateLimited:
+        self._tell(self._draws(target, self._rules(target.element).policy), verdict, exchange)
+        exchange.limited = "rejected"
+        detail = self.detail(verdict, target) + more
+        exchange.note("limits", "refused", detail)
+        return RateLimited(detail, retry_after=verdict.retry_after)
+
+    def _tell(self, draws: tuple[Draw, ...], verdict: Verdict, exchange: Exchange) -> str:
+        """Have the rate limit fields go with the answer."""
+        if not verdict.states:
+            return "no quota"
         state = _tightest(verdict.states)
         fields = f'"{state.quota.text}";r={state.remaining};t={ceil(state.reset_s - _GRAIN_S)}'
-        exchange.rate_limit = (policy.header, ("RateLimit", fields))
-        if verdict.allowed:
-            exchange.note("limits", "allowed", fields)
-        else:
-            exchange.limited = "rejected"
-            exchange.note("limits", "refused", self.detail(verdict, target))
-        return verdict
+        policy = (
+            draws[0][1].header if len(draws) == 1 else ("RateLimit-Policy", ", ".join(filter(None, [one.header[1] for _, one in draws])))
+        )
+        exchange.rate_limit = (policy, ("RateLimit", fields))
+        return fields
 
-    def peek(self, target: Target) -> dict[str, Any]:
-        """What ``spend`` would come to now, for people; nothing is spent."""
-        instance = target.instance
-        policy = self._policy(instance.element) if instance else None
-        if instance is None or policy is None or not policy.quotas:
-            return {"outcome": "allowed", "reason": "no limit is known" if instance else "platform call", "quotas": []}
-        verdict = self._store.peek(_key(policy.scope, instance), policy)
+    def give_back(self, draws: tuple[Draw, ...], cost: int, verdict: Verdict, *, left: bool, heard_at: float | None) -> None:
+        """What a ``Permit`` calls when it is over."""
+        self._store.give_back(draws, cost, verdict, left=left, heard_at=heard_at)
+        self._room.changed(draws)
+
+    def refused(self, target: Target, left_at: float, seconds: float | None, source: str, *, until_midnight: bool = False) -> None:
+        """The provider refused a call that left at ``left_at`` because its own limit is spent, for ``seconds`` (None: it did not say)."""
+        if target.instance is None:
+            return
+        policy = self._rules(target.element).policy
+        if until_midnight and seconds is None:
+            now = self._wall()
+            seconds, source = period_around(now, "day", zone_of(policy.timezone))[1] - now, f"{source}, until midnight"
+        key = _key(policy.scope, target.instance)
+        learned = self._store.refused((key, policy), left_at, seconds, source)
+        if learned is not None:
+            log.warning(
+                "the provider's limit is spent",
+                environment=target.environment.name,
+                element=target.element,
+                scope=policy.scope,
+                handle=target.instance.handle,
+                closed_s=round(learned.seconds, 3),
+                reopens_at_per_s=round(learned.pace, 3),
+                source=source,
+            )
+
+    def patience(self, request: Request, target: Target, exchange: Exchange) -> float:
+        """For how many seconds more a call may wait."""
+        return self._wait_s(request, self._rules(target.element), None) - exchange.queue_seconds
+
+    def peek(self, request: Request, target: Target) -> dict[str, Any]:
+        """What ``acquire`` would come to now, for people; nothing is spent."""
+        rules = self._rules(target.element)
+        draws = self._draws(target, rules.policy)
+        if not draws:
+            return {"outcome": "allowed", "reason": "no limit is known" if target.instance else "platform call", "quotas": []}
+        cost = rules.cost_of(request.method, target.resource) if rules.costs else 1
+        verdict = self._estimate(draws, target, cost)
         quotas = [
             {"quota": one.quota.text, "limit": one.quota.most, "remaining": one.remaining, "resets": round(one.reset_s, 3)}
             for one in verdict.states
         ]
+        said = {"scope": draws[0][1].scope if target.instance else "caller", "cost": cost}
         if verdict.allowed:
-            return {"outcome": "allowed", "scope": policy.scope, "quotas": quotas}
-        refusal = {"reason": self.detail(verdict, target), "retry_after": round(verdict.retry_after, 3)}
-        return {"outcome": "refused", "scope": policy.scope, **refusal, "quotas": quotas}
+            return {"outcome": "allowed", **said, "quotas": quotas}
+        retry_after = round(verdict.retry_after, 3)
+        refusal = {"reason": self.detail(verdict, target), "retry_after": retry_after}
+        if rules.shadow:
+            return {"outcome": "allowed", **said, "shadow": refusal["reason"], "quotas": quotas}
+        if verdict.retry_after <= self._wait_s(request, rules, None):
+            return {"outcome": "queued", **said, **refusal, "quotas": quotas}
+        return {"outcome": "refused", **said, **refusal, "quotas": quotas}
 
     def detail(self, verdict: Verdict, target: Target) -> str:
         """For the caller that was refused: ``hubspot for acme allows 100 calls in 10 s``."""
-        if verdict.refused_by is None or target.instance is None:
+        if verdict.key is None:
             return ""
-        subject = _SUBJECT[self._policy(target.element).scope].format(target.instance)
-        return f"{subject} allows {verdict.refused_by.phrase}"
+        scope = verdict.key[0]
+        subject = "this caller key" if scope == "caller" else _SUBJECT[scope].format(target.instance)
+        return f"{subject} {verdict.why}"
 
     def report(self) -> list[dict[str, Any]]:
         """A row for each quota of every live budget (contract 4, ``GET /limits``), the smallest share left first.
 
-        ``key`` is the handle, customer or group as ``scope`` says, null for ``element``; ``quota`` is its text, ``limit`` how many
-        calls it allows at once; ``resets`` is in seconds, until ``remaining`` grows.
+        ``key`` is the handle, customer, group or key id as ``scope`` says, null for ``element``; ``quota`` is its text, ``limit`` how
+        many calls it allows at once; ``resets`` is in seconds, until ``remaining`` grows. ``waiting`` calls wait for that budget.
+        ``learned`` is null or what its provider taught: ``state``, ``seconds`` (that it stays closed), ``pace`` (calls a second at
+        which it opens), ``refusals``, ``source``. A budget of places has the quota ``concurrency``; one that was only learned of,
+        ``learned``.
         """
-        rows = [
-            {
-                "environment": environment,
-                "element": element,
-                "scope": scope,
-                "key": name or None,
-                "quota": state.quota.text,
-                "limit": state.quota.most,
-                "used": state.used,
-                "remaining": state.remaining,
-                "resets": round(state.reset_s, 3),
-                "waiting": 0,
-                "learned": None,
-            }
-            for (scope, environment, element, name), states in self._store.budgets()
-            for state in states
-        ]
-        return sorted(rows, key=lambda row: row["remaining"] / row["limit"])
+        waiting = self._room.waiting()
+        rows = [row for one in self._store.budgets() for row in _rows(one, waiting.get(one.key, 0))]
+        return sorted(rows, key=lambda row: row["remaining"] / row["limit"] if row["limit"] else 0.0)
 
     def shares(self) -> dict[tuple[str, str], float]:
         """The smallest share left (0 to 1) among the live budgets of each (environment, element): ``report`` in short, for a scrape."""
         least: dict[tuple[str, str], float] = {}
-        for (_, environment, element, _), states in self._store.budgets():
-            share = min([state.remaining / state.quota.most for state in states])
-            where = environment, element
+        for one in self._store.budgets():
+            if one.key[0] == "caller" or not one.states:
+                continue
+            share = min([state.remaining / state.quota.most for state in one.states])
+            where = one.key[1], one.key[2]
             if share < least.get(where, 2.0):
                 least[where] = share
         return least
+
+    def gates(self) -> dict[tuple[str, str], int]:
+        """Of each (environment, element) with a gate: 1 reopening, 2 closed; the most closed one counts."""
+        states: dict[tuple[str, str], int] = {}
+        for one in self._store.budgets():
+            if one.learned is not None:
+                where = one.key[1], one.key[2]
+                states[where] = max(states.get(where, 0), GATE_STATES[one.learned.state])
+        return states
+
+    def waiting(self) -> dict[tuple[str, str], int]:
+        """How many calls wait, by (environment, element)."""
+        waiting: dict[tuple[str, str], int] = {}
+        for (scope, environment, element, _), calls in self._room.waiting().items():
+            where = ("", "") if scope == "caller" else (environment, element)
+            waiting[where] = waiting.get(where, 0) + calls
+        return waiting
+
+    async def close(self) -> None:
+        """Let nobody go any more."""
+        await self._room.close()
+
+    def _draws(self, target: Target, policy: Policy) -> tuple[Draw, ...]:
+        instance, caller = target.instance, target.caller
+        own: tuple[Draw, ...] = ((("caller", "", "", caller.id), _own(caller.limits)),) if caller is not None and caller.limits else ()
+        if instance is None:
+            return own
+        key = _key(policy.scope, instance)
+        if policy.bounded or key in self._store:
+            return ((key, policy), *own)
+        return own
+
+    def _estimate(self, draws: tuple[Draw, ...], target: Target, cost: int) -> Verdict:
+        line = self._room.line(draws[0][0])
+        if line is None:
+            return self._store.estimate(draws, cost, 0, 0)
+        ahead = line.ahead(*_whose(target), cost)
+        return self._store.estimate(draws, cost, ahead, min(ahead, len(line)))
+
+    def _wait_s(self, request: Request, rules: Rules, exchange: Exchange | None) -> float:
+        prefer = request.headers.get("prefer")
+        preferred = wait_preferred(prefer) if prefer is not None else None
+        if preferred is None:
+            return rules.wait_s
+        applied = min(preferred, int(self._settings.longest_s))
+        if exchange is not None:
+            exchange.preference = f"wait={applied}"
+        return applied
+
+
+def _whose(target: Target) -> tuple[str, bool]:
+    caller = target.caller
+    return ("", False) if caller is None else (caller.id, caller.priority == "batch")
+
+
+@lru_cache(maxsize=1024)
+def _own(limits: tuple[str, ...]) -> Policy:
+    return Policy(tuple(parse_quota(text) for text in limits), "caller")
+
+
+def _rows(report: Report, waiting: int) -> list[dict[str, Any]]:
+    scope, environment, element, name = report.key
+    learned = report.learned
+    said = learned and {
+        "state": learned.state,
+        "seconds": round(learned.seconds, 3),
+        "pace": round(learned.pace, 3),
+        "refusals": learned.refusals,
+        "source": learned.source,
+    }
+    about = {"environment": environment or None, "element": element or None, "scope": scope, "key": name or None}
+    more = {"waiting": waiting, "learned": said}
+    rows = [
+        {
+            **about,
+            "quota": state.quota.text,
+            "limit": state.quota.most,
+            "used": state.used,
+            "remaining": state.remaining,
+            "resets": round(state.reset_s, 3),
+            **more,
+        }
+        for state in report.states
+    ]
+    if report.places is not None:
+        used = report.under_way
+        rows.append(
+            {
+                **about,
+                "quota": "concurrency",
+                "limit": report.places,
+                "used": used,
+                "remaining": max(0, report.places - used),
+                "resets": 0.0,
+                **more,
+            }
+        )
+    if not rows and learned is not None:
+        closed = learned.state == "closed"
+        rows.append(
+            {
+                **about,
+                "quota": "learned",
+                "limit": 1,
+                "used": int(closed),
+                "remaining": int(not closed),
+                "resets": round(learned.seconds, 3),
+                **more,
+            }
+        )
+    return rows
 
 
 def _key(scope: Scope, instance: Instance) -> Key:

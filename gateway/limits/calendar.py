@@ -38,24 +38,34 @@ class Calendar:
     period had been wrong before; its period is taken then, and what was used stays used.
     """
 
-    __slots__ = ("_earliest", "_end", "_limit", "_used", "_zone", "quota")
+    __slots__ = ("_earliest", "_end", "_limit", "_start", "_used", "_zone", "quota")
 
     def __init__(self, quota: Quota, zone: tzinfo) -> None:
         self.quota = quota
         self._limit = quota.limit
         self._zone = zone
         self._used = 0
-        self._end = -inf
+        self._start = self._end = -inf
         self._earliest = -inf
 
-    def wait(self, now: float) -> float:
+    def wait(self, now: float, cost: int = 1) -> float:
         if now >= self._end or now < self._earliest:
             self._turn(now)
-        return 0.0 if self._used < self._limit else seconds_until(self._end, now)
+        if self._used + cost <= self._limit:
+            return 0.0
+        further = (self._used + cost - 1 - self._limit) // self._limit  # whole periods more, where so many are to go
+        return seconds_until(self._end, now) + further * (self._end - self._start)
 
-    def spend(self, now: float) -> State:
-        self._used += 1
+    def spend(self, now: float, cost: int = 1) -> State:
+        self._used += cost
         return State(self.quota, self._limit - self._used, self._end - now, self._used)
+
+    def refund(self, spent_at: float, cost: int) -> None:
+        if spent_at >= self._start:
+            self._used = max(0, self._used - cost)
+
+    def hold(self, spent_at: float, cost: int, excess: float) -> None:
+        """A call around midnight is the provider's to place."""
 
     def state(self, now: float) -> State:
         if now >= self._end or now < self._earliest:
@@ -68,5 +78,5 @@ class Calendar:
     def _turn(self, now: float) -> None:
         if now >= self._end:
             self._used = 0
-        start, self._end = period_around(now, self.quota.kind, self._zone)
-        self._earliest = start - (self._end - start)
+        self._start, self._end = period_around(now, self.quota.kind, self._zone)
+        self._earliest = self._start - (self._end - self._start)

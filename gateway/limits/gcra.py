@@ -26,16 +26,25 @@ class Gcra:
         self._start = -inf
         self._calls = 0
 
-    def wait(self, now: float) -> float:
-        opens = self._opens(self._calls)
+    def wait(self, now: float, cost: int = 1) -> float:
+        if cost > self._burst and self.idle(now):  # a busy stretch would begin now
+            return (cost - self._burst) * self._period_s / self._limit
+        opens = self._opens(self._calls + cost - 1)
         return seconds_until(opens, now) if opens > now else 0.0
 
-    def spend(self, now: float) -> State:
+    def spend(self, now: float, cost: int = 1) -> State:
         if self.idle(now):
             self._start = now
             self._calls = 0
-        self._calls += 1
+        self._calls += cost
         return self.state(now)
+
+    def refund(self, spent_at: float, cost: int) -> None:
+        if spent_at >= self._start:
+            self._calls = max(0, self._calls - cost)
+
+    def hold(self, spent_at: float, cost: int, excess: float) -> None:
+        """Its evenness leaves room for what comes late."""
 
     def state(self, now: float) -> State:
         remaining = self._remaining(now)

@@ -3,18 +3,76 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from gateway.limits.calendar import Calendar, zone_of
 from gateway.limits.gcra import Gcra
+from gateway.limits.learning import Gate, Learned, Pace
 from gateway.limits.quota import Quota
-from gateway.limits.store import Key, Meter, Policy, State, Verdict
+from gateway.limits.store import Draw, Key, Meter, Policy, Report, State, Verdict
 from gateway.limits.window import Window
 
 _LOOKED_AT = 4  # idle budgets looked for when one is opened: more than one, so that they go faster than they come
+_SMOOTHING = 0.1
 
-Budget = tuple[tuple[Meter, bool], ...]
-"""The meters of a policy's quotas, in its order, and whether each goes by the wall clock."""
+
+class Budget:
+    """What is known of one budget. ``meters`` are those of its policy's quotas, and whether each goes by the wall clock."""
+
+    __slots__ = ("_quickest", "_took", "gate", "meters", "pace", "places", "under_way")
+
+    def __init__(self, policy: Policy) -> None:
+        self.meters = tuple(_meter(quota, policy.timezone) for quota in dict.fromkeys(policy.quotas))
+        self.places = policy.concurrency
+        self.under_way = 0
+        self.gate: Gate | None = None
+        self.pace = Pace()
+        self._quickest = 0.0
+        self._took = 0.0  # an ordinary call, seconds from place to place
+
+    def wait(self, now: float, wall: float, cost: int, calls: int = 1) -> tuple[float, Meter | None, str]:
+        """Seconds until ``cost`` may be spent, 0 for now, by ``calls`` calls one after another; what takes longest, and how to tell."""
+        longest, by, why = 0.0, None, ""
+        for meter, by_wall in self.meters:
+            wait = meter.wait(wall if by_wall else now, cost)
+            if wait > longest:
+                longest, by = wait, meter
+        gate = self.gate
+        if gate is not None and (wait := gate.wait(now, cost)) > longest:
+            longest, by, why = wait, None, "is to be left alone for a while, as its provider asked"
+        if self.places is not None and self.under_way + calls > self.places:
+            wait = max(1e-3, self._took) * -(-(self.under_way + calls - self.places) // self.places)
+            if wait > longest:
+                longest, by, why = wait, None, f"allows {self.places} call{'s' if self.places > 1 else ''} at a time"
+        return longest, by, why or (f"allows {by.quota.phrase}" if by is not None else "")
+
+    def over(self, cost: int, spent_at: float, spent_wall: float, left: bool, heard_at: float | None, now: float) -> None:
+        self.under_way -= 1
+        if not left:
+            for meter, by_wall in self.meters:
+                meter.refund(spent_wall if by_wall else spent_at, cost)
+            return
+        took = now - spent_at
+        self._took = took if not self._took else self._took + (took - self._took) * _SMOOTHING
+        if heard_at is None or not self.meters:
+            return
+        heard_after = heard_at - spent_at
+        if not self._quickest or heard_after < self._quickest:
+            self._quickest = heard_after
+            return
+        excess = heard_after - self._quickest
+        self._quickest += excess * _SMOOTHING * _SMOOTHING  # it was quicker once: not for ever
+        for meter, by_wall in self.meters:
+            if not by_wall:
+                meter.hold(spent_at, cost, excess)
+
+    def states(self, now: float, wall: float) -> tuple[State, ...]:
+        return tuple([meter.state(wall if by_wall else now) for meter, by_wall in self.meters])
+
+    def idle(self, now: float, wall: float) -> bool:
+        if self.under_way or (self.gate is not None and not self.gate.done(now)):
+            return False
+        return all(meter.idle(wall if by_wall else now) for meter, by_wall in self.meters)
 
 
 class MemoryStore:
@@ -31,50 +89,82 @@ class MemoryStore:
     def __len__(self) -> int:
         return len(self._budgets)
 
-    async def spend(self, key: Key, policy: Policy) -> Verdict:
+    def __contains__(self, key: Key) -> bool:
+        return key in self._budgets
+
+    async def spend(self, draws: Sequence[Draw], cost: int = 1) -> Verdict:
         now, wall = self._monotonic(), self._wall()
-        budget = self._budgets.get(key)
-        if budget is None:
-            budget = self._open(key, policy, now, wall)
         retry_after = 0.0
-        refused_by: Quota | None = None
-        for meter, by_wall in budget:
-            wait = meter.wait(wall if by_wall else now)
+        refused: tuple[Quota | None, str, Key] | None = None
+        budgets = []
+        for key, policy in draws:
+            budget = self._budgets.get(key)
+            if budget is None:
+                budget = self._open(key, policy, now, wall)
+            elif budget.gate is not None and budget.gate.done(now):
+                budget.gate = None
+            budgets.append(budget)
+            wait, by, why = budget.wait(now, wall, cost)
             if wait > retry_after:
-                retry_after, refused_by = wait, meter.quota
-        if refused_by is None:
-            return Verdict(True, 0.0, None, tuple([meter.spend(wall if by_wall else now) for meter, by_wall in budget]))
-        return Verdict(False, retry_after, refused_by, tuple([meter.state(wall if by_wall else now) for meter, by_wall in budget]))
+                retry_after, refused = wait, (by.quota if by else None, why, key)
+        if refused is not None:
+            states = tuple([state for budget in budgets for state in budget.states(now, wall)])
+            return Verdict(False, retry_after, refused[0], states, refused[1], refused[2], now, wall)
+        spent = []
+        for budget in budgets:
+            budget.under_way += 1
+            budget.pace.count(now, cost)
+            if budget.gate is not None:
+                budget.gate.spend(now, cost)
+            spent += [meter.spend(wall if by_wall else now, cost) for meter, by_wall in budget.meters]
+        return Verdict(True, 0.0, None, tuple(spent), "", None, now, wall)
 
-    def peek(self, key: Key, policy: Policy) -> Verdict:
-        """What ``spend`` would say, without spending or remembering anything."""
+    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, heard_at: float | None) -> None:
+        now = self._monotonic()
+        for key, _ in draws:
+            # It is there still: one with a call under way is never forgotten.
+            self._budgets[key].over(cost, verdict.spent_at, verdict.spent_wall, left, heard_at, now)
+
+    def refused(self, draw: Draw, left_at: float, seconds: float | None, source: str) -> Learned | None:
+        now = self._monotonic()
+        key, policy = draw
+        budget = self._budgets.get(key) or self._open(key, policy, now, self._wall())
+        if budget.gate is None:
+            budget.gate = Gate()
+        news = budget.gate.refused(now, left_at, seconds, source, budget.pace.at(now))
+        return budget.gate.learned(now) if news else None
+
+    def estimate(self, draws: Sequence[Draw], cost: int, ahead: int, calls: int) -> Verdict:
+        """When a call could leave behind ``calls`` others that cost ``ahead``, and why not now; spends and remembers nothing."""
         now, wall = self._monotonic(), self._wall()
-        budget = self._budgets.get(key) or _meters(policy)
-        waits = [(meter.wait(wall if by_wall else now), meter.quota) for meter, by_wall in budget]
-        longest, quota = max(waits, key=lambda wait: wait[0])
-        states = tuple([meter.state(wall if by_wall else now) for meter, by_wall in budget])
-        return Verdict(longest <= 0, max(longest, 0.0), quota if longest > 0 else None, states)
+        longest: tuple[float, Quota | None, str, Key | None] = (0.0, None, "", None)
+        states: list[State] = []
+        for number, (key, policy) in enumerate(draws):
+            budget = self._budgets.get(key) or Budget(policy)
+            # Who stands before it draws on the first budget for sure; of the others, who knows.
+            wait, by, why = budget.wait(now, wall, cost + (ahead if number == 0 else 0), 1 + (calls if number == 0 else 0))
+            states += budget.states(now, wall)
+            if wait > longest[0]:
+                longest = wait, by.quota if by else None, why, key
+        return Verdict(longest[0] <= 0, longest[0], longest[1], tuple(states), longest[2], longest[3], now, wall)
 
-    def budgets(self) -> Iterator[tuple[Key, tuple[State, ...]]]:
+    def budgets(self) -> Iterator[Report]:
         now, wall = self._monotonic(), self._wall()
         for key, budget in self._budgets.items():
-            if not _idle(budget, now, wall):
-                yield key, tuple(meter.state(wall if by_wall else now) for meter, by_wall in budget)
+            if not budget.idle(now, wall):
+                gate = budget.gate if budget.gate is not None and not budget.gate.done(now) else None
+                yield Report(key, budget.states(now, wall), budget.under_way, budget.places, gate.learned(now) if gate else None)
 
     def _open(self, key: Key, policy: Policy, now: float, wall: float) -> Budget:
         self._forget_some(now, wall)
-        budget = self._budgets[key] = _meters(policy)
+        budget = self._budgets[key] = Budget(policy)
         return budget
 
     def _forget_some(self, now: float, wall: float) -> None:
         for _ in range(min(_LOOKED_AT, len(self._budgets))):
             key, budget = self._budgets.popitem(last=False)
-            if not _idle(budget, now, wall):
+            if not budget.idle(now, wall):
                 self._budgets[key] = budget
-
-
-def _meters(policy: Policy) -> Budget:
-    return tuple(_meter(quota, policy.timezone) for quota in dict.fromkeys(policy.quotas))
 
 
 def _meter(quota: Quota, timezone: str) -> tuple[Meter, bool]:
@@ -83,7 +173,3 @@ def _meter(quota: Quota, timezone: str) -> tuple[Meter, bool]:
     if quota.kind == "gcra":
         return Gcra(quota), False
     return Calendar(quota, zone_of(timezone)), True
-
-
-def _idle(budget: Budget, now: float, wall: float) -> bool:
-    return all(meter.idle(wall if by_wall else now) for meter, by_wall in budget)

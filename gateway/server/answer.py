@@ -104,6 +104,8 @@ def _head(response: Response, exchange: Exchange, framing: str, keep_alive: bool
     if exchange.cache_status:
         lines.append(f"Cache-Status: {exchange.cache_status}\r\n")
     lines += [f"{name}: {value}\r\n" for name, value in exchange.rate_limit]
+    if exchange.preference:
+        lines.append(f"Preference-Applied: {exchange.preference}\r\n")
     own = max(now - exchange.started - exchange.upstream_seconds - exchange.queue_seconds, 0.0)
     lines.append(
         f"Via: {VIA}\r\nX-Request-Id: {exchange.request_id}\r\nServer-Timing: gateway;dur={own * 1000:.3f}, "

@@ -24,6 +24,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 Instances = Mapping[tuple[str, str, str], int]
 Shares = Mapping[tuple[str, str], float]
+States = Mapping[tuple[str, str], int]
 
 
 class Metrics:
@@ -78,6 +79,30 @@ class Metrics:
             ["environment", "element"],
             registry=registry,
         )
+        self._waiting = Gauge(
+            "gateway_rate_limit_waiting_calls", "Calls that wait for the element's budget", ["environment", "element"], registry=registry
+        )
+        self._gates = Gauge(
+            "gateway_limit_gate_state",
+            "What the provider's own refusals did to the budget that they hit hardest: 0 nothing, 1 reopening, 2 closed",
+            ["environment", "element"],
+            registry=registry,
+        )
+        self._signals = Counter(
+            "gateway_limit_signals_total",
+            "Calls that the provider refused because its own limit was spent",
+            ["environment", "element"],
+            registry=registry,
+        )
+        self._retries = Counter(
+            "gateway_upstream_retries_total", "Calls to api-v2 that were made once more", ["environment", "element"], registry=registry
+        )
+        self._unauthorized = Gauge(
+            "gateway_environment_unauthorized",
+            "1 while Cloud Elements refuses the user or organization secret of the environment",
+            ["environment"],
+            registry=registry,
+        )
         self._problems = Counter("gateway_problems_total", "Errors made by the gateway", ["type"], registry=registry)
         self._cache_bytes = Gauge("gateway_cache_bytes", "Octets that the cache holds", registry=registry)
         self._cache_entries = Gauge("gateway_cache_entries", "Answers that the cache holds", registry=registry)
@@ -96,6 +121,10 @@ class Metrics:
         self._unanswered: Numbers[tuple[str, str, str, str]] = Numbers()
         self._shapes: dict[str, set[str]] = {}  # by element: those that have a name of their own here
         self._shares: Callable[[], Shares] = dict
+        self._gate_states: Callable[[], States] = dict
+        self._waiting_calls: Callable[[], States] = dict
+        self._breaker_states: Callable[[], States] = dict
+        self._alarm: Callable[[str], bool] = lambda _: False
         self._least: dict[tuple[str, str], float] = {}
 
     def count(self, exchange: Exchange) -> None:
@@ -117,6 +146,8 @@ class Metrics:
             self._count_upstream(exchange, element, method, sampled)
         if exchange.queue_seconds:
             self._waits.labels(environment, element).observe(exchange.queue_seconds)
+        if exchange.limit_signal:
+            self._signals.labels(environment, element).inc()
         if exchange.limited:
             self._limited.labels(environment, element, exchange.limited).inc()
         if exchange.problem:
@@ -126,22 +157,32 @@ class Metrics:
         """(the element as it is called here, where its calls count): whatever a query may ask of it has a series from now on."""
         environment, element = key[0], self._element(key[1])
         if environment and element:
-            self._breaker.labels(environment, element)
-            self._waits.labels(environment, element)
+            for metric in (self._breaker, self._waits, self._gates, self._signals, self._retries, self._waiting):
+                metric.labels(environment, element)
         return element, self._tallies.setdefault((environment, element, *key[2:]), Tally())
 
     def _count_upstream(self, exchange: Exchange, element: str, method: str, sampled: bool) -> None:
         exchange.resource = resource = self._resource(element, exchange.resource)
-        if exchange.upstream_calls > exchange.upstream_failures:
-            key = (exchange.environment, element, resource, method, str(exchange.upstream_status))
-            tally = self._upstream_tallies.get(key)
-            if tally is None:
-                tally = self._upstream_tallies[key] = Tally()
-            tally.add(exchange.upstream_seconds)
+        seconds = exchange.upstream_seconds
+        for status, took in exchange.repeated:
+            seconds -= took
+            self._upstream_tally(exchange, element, method, status).add(took)
+        if exchange.upstream_calls > exchange.upstream_failures + len(exchange.repeated):
+            tally = self._upstream_tally(exchange, element, method, exchange.upstream_status)
+            tally.add(seconds)
             if sampled:
-                tally.add_exemplar(exchange.upstream_seconds, exchange)
+                tally.add_exemplar(seconds, exchange)
         if exchange.upstream_failures:
             self._unanswered[exchange.environment, element, resource, method] += exchange.upstream_failures
+        if exchange.upstream_calls > 1:
+            self._retries.labels(exchange.environment, element).inc(exchange.upstream_calls - 1)
+
+    def _upstream_tally(self, exchange: Exchange, element: str, method: str, status: int) -> Tally:
+        key = (exchange.environment, element, exchange.resource, method, str(status))
+        tally = self._upstream_tallies.get(key)
+        if tally is None:
+            tally = self._upstream_tallies[key] = Tally()
+        return tally
 
     def settle(self) -> None:
         """Bring everything up to date for a scrape; to be called where calls are counted, in no other thread."""
@@ -159,6 +200,20 @@ class Metrics:
         for environment in {*self._environments, *flying}:
             self._in_flight.labels(environment).set(flying[environment])
         self._settle_budgets()
+        for gauge, states in (
+            (self._gates, self._gate_states()),
+            (self._waiting, self._waiting_calls()),
+            (self._breaker, self._breaker_states()),
+        ):
+            self._show(gauge, states)
+        for environment in self._environments:
+            self._unauthorized.labels(environment).set(self._alarm(environment))
+
+    def _show(self, gauge: Gauge, states: States) -> None:
+        """Every series that there is, 0 where nothing is said."""
+        found = Numbers({(environment, self._element(element)): value for (environment, element), value in states.items() if environment})
+        for where in {(key[0], key[1]) for key in self._tallies if key[0] and key[1]} | found.keys():
+            gauge.labels(*where).set(found[where])
 
     def _settle_budgets(self) -> None:
         # A budget of which nothing is used any more is not reported: it is whole.
@@ -190,9 +245,17 @@ class Metrics:
         self._cache_bytes.set_function(octets)
         self._cache_entries.set_function(entries)
 
-    def watch_budgets(self, shares: Callable[[], Shares]) -> None:
-        """Where the budgets are read at a scrape: the smallest share left (0 to 1) by (environment, element)."""
+    def watch_budgets(self, shares: Callable[[], Shares], gates: Callable[[], States] = dict, waiting: Callable[[], States] = dict) -> None:
+        """Where budgets are read at a scrape: the smallest share left (0 to 1), the state of gates, and how many calls wait, each by
+        (environment, element)."""
         self._shares = shares
+        self._gate_states = gates
+        self._waiting_calls = waiting
+
+    def watch_upstreams(self, breakers: Callable[[], States], alarm: Callable[[str], bool]) -> None:
+        """Where the state of breakers is read, by (environment, element), and whether an environment's secrets are refused."""
+        self._breaker_states = breakers
+        self._alarm = alarm
 
     def set_instances(self, counts: Instances) -> None:
         """How many mappings there are by (environment, element, state)."""

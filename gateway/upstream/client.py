@@ -17,7 +17,7 @@ from aiohttp.streams import StreamReader
 from gateway.errors import GatewayError, Internal, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Body, Interim, Response, Stream
 from gateway.upstream.connection import Connection, fields_of
-from gateway.upstream.pool import ClientSettings, Origin, Pool
+from gateway.upstream.pool import ClientSettings, Origin, Pool, Timeouts
 
 
 class StaleConnection(UpstreamUnreachable):
@@ -46,34 +46,46 @@ class Client:
             pool.close()
 
     async def send(
-        self, origin: Origin, head: bytes, body: Body, *, head_only: bool, fresh: bool = False, interim: Interim | None = None
+        self,
+        origin: Origin,
+        head: bytes,
+        body: Body,
+        *,
+        head_only: bool,
+        fresh: bool = False,
+        interim: Interim | None = None,
+        timeouts: Timeouts | None = None,
     ) -> Response:
         """Send the octets of ``head`` and then ``body``; the answer with its body still streaming unless it is here already.
 
         ``head_only`` says that the method is HEAD, ``fresh`` that no kept connection may be used; ``interim`` is told of interim
-        answers. Raises ``StaleConnection`` (only
-        on a kept connection), ``UpstreamUnreachable``, ``UpstreamTimeout``, ``UpstreamProtocolError``, ``Overloaded``, and what
-        the caller's ``body`` raises.
+        answers. Raises ``StaleConnection`` (only on a kept connection), ``UpstreamUnreachable``, ``UpstreamTimeout``,
+        ``UpstreamProtocolError``, ``Overloaded``, each with ``never_left`` where that is certain, and what the caller's ``body`` raises.
         """
+        timeouts = timeouts or self._settings.timeouts
         pool = self._pool(origin)
-        connection = await pool.take(fresh=fresh)
+        try:
+            connection = await pool.take(timeouts.connect, fresh=fresh)
+        except GatewayError as error:
+            error.never_left = True
+            raise
         upload: asyncio.Task[None] | None = None
         try:
             connection.ask(head_only=head_only, interim=interim)
-            connection.deadline = self._deadline()
+            connection.deadline = _deadline(timeouts)
             transport = connection.transport
-            if transport is None:
-                raise StaleConnection("a kept connection was closed")
+            if transport is None or transport.is_closing():
+                raise _closed_before()
             if isinstance(body, bytes):
                 transport.write(head + body if body else head)
             else:
                 transport.write(head)
-                upload = asyncio.create_task(self._upload(connection, body))
+                upload = asyncio.create_task(self._upload(connection, body, timeouts))
             message, payload = await connection.answer()
         except BaseException as error:
             _stop(upload)
             connection.abort()
-            if isinstance(error, UpstreamUnreachable) and connection.reused and not connection.heard:
+            if isinstance(error, UpstreamUnreachable) and connection.reused and not connection.heard and not error.never_left:
                 raise StaleConnection(error.detail) from None
             raise
         headers = fields_of(message)
@@ -86,11 +98,11 @@ class Client:
             whole = payload.read_nowait(-1)
             down.finish()
             return Response(message.code, headers, whole, reason)
-        connection.read_timeout = self._settings.body_timeout
+        connection.read_timeout = timeouts.body
         connection.start_timeout()
         return Response(message.code, headers, down, reason)
 
-    async def _upload(self, connection: Connection, body: Stream) -> None:
+    async def _upload(self, connection: Connection, body: Stream, timeouts: Timeouts) -> None:
         """Write a streaming body, no faster than the upstream reads it. A failing ``body`` fails the call.
 
         The time for an answer runs while the upstream is at work: not while the caller takes its time.
@@ -106,21 +118,18 @@ class Client:
                     return  # who waits for the answer learns why
                 transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n") if chunked else (chunk,))
                 if connection.writing_paused:
-                    connection.deadline = self._deadline()
+                    connection.deadline = _deadline(timeouts)
                     await connection._drain_helper()
                     connection.deadline = inf
             if chunked and connection.transport is not None:
                 connection.transport.write(b"0\r\n\r\n")
-            connection.deadline = self._deadline()
+            connection.deadline = _deadline(timeouts)
         except OSError:
             return
         except GatewayError as error:
             connection.fail(error)
         except Exception:
             connection.fail(Internal("the request body could not be read"))
-
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._settings.response_timeout
 
     def _pool(self, origin: Origin) -> Pool:
         pool = self._pools.get(origin)
@@ -130,7 +139,7 @@ class Client:
 
     async def _sweep(self) -> None:
         """One look a few times within the shortest time-out costs less than a timer for each call."""
-        pause_s = max(0.02, min(1.0, min(self._settings.response_timeout, self._settings.keep_alive or 1.0) / 8))
+        pause_s = max(0.02, min(1.0, min(self._settings.timeouts.response, self._settings.keep_alive or 1.0) / 8))
         while True:
             await asyncio.sleep(pause_s)
             now = asyncio.get_running_loop().time()
@@ -196,6 +205,16 @@ class _Download:
         if connection is not None:
             _stop(self._upload)
             connection.abort()
+
+
+def _closed_before() -> StaleConnection:
+    error = StaleConnection("a kept connection was closed")
+    error.never_left = True
+    return error
+
+
+def _deadline(timeouts: Timeouts) -> float:
+    return asyncio.get_running_loop().time() + timeouts.response
 
 
 def _length(length: str | None) -> int | None:

@@ -17,12 +17,21 @@ _FAMILY_HEAD_START_S = 0.25  # RFC 8305 §8, faults 59
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Seconds, and the most connections that one upstream may hold open."""
+class Timeouts:
+    """Seconds: until a connection is made (name, TCP, TLS), until the head of the answer, between two octets of its body, and for the
+    whole of a call (0: no end)."""
 
-    connect_timeout: float = 5.0
-    response_timeout: float = 120.0
-    body_timeout: float = 60.0
+    connect: float = 5.0
+    response: float = 120.0
+    body: float = 60.0
+    call: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Seconds, and the most connections that one upstream may hold open. ``timeouts`` are for calls that have none of their own."""
+
+    timeouts: Timeouts = Timeouts()
     keep_alive: float = 20.0
     max_connections: int = 512
     ca_file: str | None = None
@@ -58,8 +67,8 @@ class Pool:
         self.open = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
 
-    async def take(self, *, fresh: bool) -> Connection:
-        """A connection, for the caller alone; ``fresh``: not a kept one.
+    async def take(self, connect_timeout: float, *, fresh: bool) -> Connection:
+        """A connection, for the caller alone, within ``connect_timeout`` seconds; ``fresh``: not a kept one.
 
         Raises ``UpstreamUnreachable``, ``UpstreamTimeout`` (no connection in time), ``Overloaded`` (no place in time).
         """
@@ -73,8 +82,8 @@ class Pool:
             if self._idle and self.open >= self._settings.max_connections:
                 self._retire(self._idle.popleft())  # a fresh one is wanted, and an idle one is in its way
             if self.open < self._settings.max_connections:
-                return await self._make()
-            await self._wait_for_place()
+                return await self._make(connect_timeout)
+            await self._wait_for_place(connect_timeout)
 
     def give_back(self, connection: Connection) -> None:
         """The answer on ``connection`` was read to its end: keep it for the next call, if it will do."""
@@ -100,20 +109,20 @@ class Pool:
         while self._idle:
             self._idle.popleft().close()
 
-    async def _make(self) -> Connection:
+    async def _make(self, seconds: float) -> Connection:
         self.open += 1
         try:
-            connection = await self._connect()
+            connection = await self._connect(seconds)
         except BaseException:
             self._free()
             raise
         self._all.add(connection)
         return connection
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, seconds: float) -> Connection:
         loop, origin = asyncio.get_running_loop(), self._origin
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(seconds):
                 addresses = await loop.getaddrinfo(origin.host, origin.port, type=1)
                 sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_FAMILY_HEAD_START_S, loop=loop)
                 _, connection = await loop.create_connection(
@@ -132,11 +141,11 @@ class Pool:
             raise UpstreamUnreachable("the connection ended at once")
         return connection
 
-    async def _wait_for_place(self) -> None:
+    async def _wait_for_place(self, seconds: float) -> None:
         place = asyncio.get_running_loop().create_future()
         self.waiting.append(place)
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(seconds):
                 await place
         except BaseException as error:
             if place.done() and not place.cancelled():

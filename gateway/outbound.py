@@ -1,0 +1,48 @@
+"""The upstream side of the composition: client, limits, guards, credentials, and the sender that asks them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import cache as memoize
+
+from gateway.accepting import beside
+from gateway.exchange import Environment
+from gateway.instances.store import Instances
+from gateway.limits import Limits
+from gateway.policies import client_settings, guard_settings, limit_rules, queue_settings
+from gateway.settings import Config
+from gateway.telemetry import Telemetry
+from gateway.upstream.client import Client
+from gateway.upstream.credentials import Credentials
+from gateway.upstream.guards import Guards
+from gateway.upstream.probing import Prober
+from gateway.upstream.sender import Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """What other parts ask of it."""
+
+    sender: Sender
+    limits: Limits
+    credentials: Credentials
+
+
+async def open_outbound(
+    config: Config, environments: Mapping[str, Environment], instances: Instances, telemetry: Telemetry, stack: AsyncExitStack
+) -> Outbound:
+    """Everything that calls upstream; ``stack`` closes it."""
+    client = await stack.enter_async_context(Client(client_settings(config)))
+    limits = Limits(memoize(lambda key: limit_rules(config, key)), time.monotonic, time.time, queue_settings(config))
+    stack.push_async_callback(limits.close)
+    guards = Guards(memoize(lambda key: guard_settings(config, key)), config.callers.bulkhead)
+    prober = Prober(client, telemetry.record, time.monotonic, time.time)
+    credentials = Credentials(environments, prober.ask, instances, time.monotonic, time.time)
+    stack.push_async_callback(credentials.close)
+    await stack.enter_async_context(beside(credentials.watch()))
+    telemetry.metrics.watch_budgets(limits.shares, limits.gates, limits.waiting)
+    telemetry.metrics.watch_upstreams(lambda: guards.states(time.monotonic()), credentials.alarm)
+    return Outbound(Sender(client, limits, guards, credentials, time.monotonic, time.time), limits, credentials)

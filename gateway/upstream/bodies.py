@@ -1,0 +1,109 @@
+"""Bodies of answers on their way through: read in part to know what they say, and told of at their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from math import inf
+
+from gateway.errors import GatewayError, UpstreamTimeout
+from gateway.exchange import Response, Stream
+
+MOST_READ = 16 * 1024
+
+
+class Tracked:
+    """A streaming body that tells once when it is over: ``over(None)`` at its end or where it was left, ``over(error)`` where it broke.
+
+    Past ``deadline`` (by ``clock``) it breaks with ``UpstreamTimeout``.
+    """
+
+    def __init__(self, stream: Stream, over: Callable[[GatewayError | None], None], deadline: float, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._over: Callable[[GatewayError | None], None] | None = over
+        self._deadline = deadline
+        self._clock = clock
+
+    @property
+    def length(self) -> int | None:
+        return self._stream.length
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._stream)
+        try:
+            if self._deadline == inf:
+                async for chunk in chunks:
+                    yield chunk
+            else:
+                while (following := await self._next(chunks)) is not None:
+                    yield following
+        except GatewayError as error:
+            self._tell(error)
+            raise
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            self._tell(None)
+
+    async def _next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._deadline - self._clock()):
+                return await anext(chunks, None)
+        except TimeoutError:
+            raise UpstreamTimeout("the time for the whole call was over in mid-body") from None
+
+    def _tell(self, error: GatewayError | None) -> None:
+        over, self._over = self._over, None
+        if over is not None:
+            over(error)
+
+
+async def gathered(response: Response, most: int = MOST_READ) -> Response:
+    """``response`` with its body as octets where it has no more than ``most``, else streaming from its beginning.
+
+    Raises what the stream raises.
+    """
+    body = response.body
+    if isinstance(body, bytes) or (body.length is not None and body.length > most):
+        return response
+    chunks = aiter(body)
+    read: list[bytes] = []
+    octets = 0
+    try:
+        async for chunk in chunks:
+            read.append(chunk)
+            octets += len(chunk)
+            if octets > most:
+                return replace(response, body=_Continued(read, chunks, body))
+    except BaseException:
+        await body.aclose()
+        raise
+    return replace(response, body=b"".join(read))
+
+
+class _Continued:
+    """What was read of a body, and then the rest of it."""
+
+    def __init__(self, read: list[bytes], rest: AsyncIterator[bytes], stream: Stream) -> None:
+        self._read = read
+        self._rest = rest
+        self._stream = stream
+
+    @property
+    def length(self) -> int | None:
+        return self._stream.length
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read, self._read = self._read, []
+        for chunk in read:
+            yield chunk
+        async for chunk in self._rest:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
