@@ -180,10 +180,9 @@ async def running(
         revalidations = Revalidations(telemetry.record, time.monotonic, time.time, config.cache.max_object_bytes)
         stack.push_async_callback(revalidations.close)
         pauses = Pauses(StoredPauses(database), time.time)
-        await pauses.load()
         idempotency = await _idempotency(config, database, vault, stack)
         resolver = Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs)
-        explainer = Explainer(caller_keys, resolver, cache, outbound.limits, outbound.sender)
+        explainer = Explainer(caller_keys, resolver, cache, outbound.limits, outbound.sender, pauses)
         pipeline = Pipeline(
             callers,
             resolver,
@@ -202,7 +201,7 @@ async def running(
         cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
         listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
         operations = Operations(database, vault, config)
-        app = make_app(AdminParts(operations, callers, cache, outbound.limits, telemetry, health, explainer))
+        app = make_app(AdminParts(operations, callers, cache, outbound.limits, telemetry, health, explainer, pauses))
         if cors is not None:
             cors.guard(app)
         accepting = Accepting(config, sockets, hurry)

@@ -37,8 +37,9 @@ class Following:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        await self._pauses.load()
         self._metrics.set_instances(await self._instances.counts())
-        works = (follow(self._database, FOLLOW_S, self._on_change), self._count(), self._probe(), self._flush())
+        works = (follow(self._database, FOLLOW_S, self._on_change), self._reread(), self._probe(), self._flush())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
@@ -54,13 +55,16 @@ class Following:
         self._keys.forget()
         self._changed.set()
 
-    async def _count(self) -> None:
+    async def _reread(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            with contextlib.suppress(GatewayError):
+            try:
                 await self._pauses.load()
                 self._metrics.set_instances(await self._instances.counts())
+            except GatewayError:  # nobody says it a second time
+                self._changed.set()
+                await asyncio.sleep(FOLLOW_S)
 
     async def _probe(self) -> None:
         while True:

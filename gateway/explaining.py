@@ -19,6 +19,7 @@ from gateway.instances import Resolver
 from gateway.instances.sealing import must_seal
 from gateway.limits import Limits
 from gateway.paths import PREFIX, origin_form, shape, split_prefix
+from gateway.pauses import Pauses
 from gateway.reports import Question
 from gateway.upstream.sender import Sender
 
@@ -51,14 +52,15 @@ _ANYBODY = CallerKey("", "anybody", b"", scopes=("hub", "platform:read", "platfo
 
 
 class Explainer:
-    """Asks the rooms of the corridor. ``keys`` and ``resolver`` are needed by ``answer`` only."""
+    """Asks the rooms of the corridor. ``keys``, ``resolver`` and ``pauses`` are needed by ``answer`` only."""
 
-    def __init__(self, keys: Keys, resolver: Resolver, cache: Cache, limits: Limits, upstream: Sender) -> None:
+    def __init__(self, keys: Keys, resolver: Resolver, cache: Cache, limits: Limits, upstream: Sender, pauses: Pauses) -> None:
         self._keys = keys
         self._resolver = resolver
         self._cache = cache
         self._limits = limits
         self._upstream = upstream
+        self._pauses = pauses
 
     async def explain(self, request: Request, target: Target, exchange: Exchange) -> dict[str, Any]:
         """Sections ``call``, ``cache``, ``limits`` and ``upstream``; the last two are null where the cache would answer, ``upstream``
@@ -96,6 +98,7 @@ class Explainer:
         exchange.caller = key.id
         target = await self._resolver.resolve(request, Caller(key), exchange)
         exchange.resource = shape(target.resource)
+        self._pauses.check(exchange.environment, exchange.customer, exchange.element)
         return await self.explain(request, target, exchange)
 
     def _preview(self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange) -> dict[str, Any]:

@@ -59,9 +59,9 @@ class Pipeline:
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)
         exchange.resource = shape(target.resource)
+        self.pauses.check(exchange.environment, exchange.customer, exchange.element)
         if FIELD in request.headers and wants_explanation(request.headers):
             return explained(await self.explainer.explain(request, target, exchange), exchange)
-        self.pauses.check(exchange.environment, exchange.customer, exchange.element)
         if names_key(request):
             return await self.idempotency.once(request, target, exchange, partial(self._answer, target=target, exchange=exchange))
         return await self._answer(request, target, exchange)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,12 +12,13 @@ from aiohttp import web
 
 from gateway.cache import Cache
 from gateway.callers import Callers
-from gateway.errors import NotAcceptable
+from gateway.errors import GatewayError, NotAcceptable
 from gateway.explaining import Explainer
 from gateway.limits import Limits
 from gateway.models import CreatedKey, ImportReport, InstancePage, KeyPage, MappedInstance, PausePage, ShownKey, ShownPause
 from gateway.operations import Format, Operations
 from gateway.operations.paging import cursor_of, position_of
+from gateway.pauses import Pauses
 from gateway.reports import Budget, BudgetPage, CacheReport, Explained, Liveness, Purged, Readiness
 from gateway.server.admin_calls import shown
 from gateway.server.admin_exchanges import ExchangeCalls
@@ -41,6 +43,7 @@ class AdminParts:
     telemetry: Telemetry
     health: Health
     explainer: Explainer
+    pauses: Pauses
 
 
 class Handlers(DocsPage, ExchangeCalls):
@@ -102,7 +105,9 @@ class Handlers(DocsPage, ExchangeCalls):
         await self._operations.revoke_key(call.named("id"), actor=call.actor, versions=call.versions)
 
     async def add_pause(self, call: Call) -> ShownPause:
-        return await self._operations.add_pause(call.body, actor=call.actor)
+        made = await self._operations.add_pause(call.body, actor=call.actor)
+        await self._heed_pauses()
+        return made
 
     async def list_pauses(self, call: Call) -> PausePage:
         return await self._operations.list_pauses(call.query)
@@ -112,6 +117,12 @@ class Handlers(DocsPage, ExchangeCalls):
 
     async def remove_pause(self, call: Call) -> None:
         await self._operations.remove_pause(call.named("id"), actor=call.actor)
+        await self._heed_pauses()
+
+    async def _heed_pauses(self) -> None:
+        """The next call is to find what the answer says. It is stored: where it cannot be read back now, ``Following`` tries again."""
+        with suppress(GatewayError):
+            await self._parts.pauses.load()
 
     async def purge(self, call: Call) -> Purged:
         purge = call.body

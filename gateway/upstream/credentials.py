@@ -120,5 +120,5 @@ class Credentials:
             await self._instances.withdraw(instance.handle, unauthorized=False)
         except GatewayError:
             return  # the next trial tries it again
-        pass
+        self._trials.forget(instance.handle)
         self._log.info("mapping is authorized again", handle=instance.handle, element=instance.element, environment=instance.environment)
