@@ -28,7 +28,7 @@ DOCUMENT += b" " * (1024 - len(DOCUMENT))
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _AUTHORIZATION = re.compile(rb"\r\nauthorization: *([^\r\n]*)", re.IGNORECASE)
-_HEAD = (
+HEAD = (
     b"HTTP/1.1 %s\r\nDate: "
     + formatdate(usegmt=True).encode()
     + b"\r\nContent-Type: application/json;charset=UTF-8\r\nCache-Control: %s\r\n"
@@ -60,13 +60,13 @@ class Origin(asyncio.Protocol):
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if _AUTHORIZATION.findall(head) != [self._authorization]:
-            return _HEAD % (b"401 Unauthorized", b"no-store", 0)
+            return HEAD % (b"401 Unauthorized", b"no-store", 0)
         if _CHUNKED.search(head):
-            return _HEAD % (b"411 Length Required", b"no-store", 0)
+            return HEAD % (b"411 Length Required", b"no-store", 0)
         if not head.startswith(b"GET "):
-            return _HEAD % (b"200 OK", b"no-store", len(body)) + body
+            return HEAD % (b"200 OK", b"no-store", len(body)) + body
         caching = b"max-age=3600" if b"/fresh" in head[: head.find(b"\r\n")] else b"no-store"
-        return _HEAD % (b"200 OK", caching, len(DOCUMENT)) + DOCUMENT
+        return HEAD % (b"200 OK", caching, len(DOCUMENT)) + DOCUMENT
 
 
 async def _serve() -> None:

@@ -131,15 +131,15 @@ def gateway(origin: Peer, credentials: Credentials, folder: Path, core: int) -> 
         "GATEWAY__ENVIRONMENTS__DEV__BASE_URL": origin.url + PREFIX,
         "GATEWAY__ELEMENTS__HUBSPOT__LIMITS": json.dumps(_LIMITS),
     }
-    _command(["init", str(config.parent), "--json"], environ)
-    key = json.loads(_command(["keys", "create", "-c", str(config), "--name", "bench", "--json"], environ))["key"]
+    command(["init", str(config.parent), "--json"], environ)
+    key = json.loads(command(["keys", "create", "-c", str(config), "--name", "bench", "--json"], environ))["key"]
     mapping = ["--environment", "dev", "--customer", "acme", "--element", "hubspot", "--token-file", "-"]
-    _command(["instances", "add", "-c", str(config), *mapping, "--json"], environ, credentials.token)
+    command(["instances", "add", "-c", str(config), *mapping, "--json"], environ, credentials.token)
     with running("gateway", ["serve", "-c", str(config)], environ, folder, core) as peer:
         yield peer, key
 
 
-def _command(arguments: list[str], environ: Mapping[str, str], given: str = "") -> str:
+def command(arguments: list[str], environ: Mapping[str, str], given: str = "") -> str:
     done = subprocess.run(
         [sys.executable, "-m", "gateway", *arguments],
         env=_environ(environ),

@@ -166,7 +166,7 @@ async def running(
     vault, health, hurry = Vault(keys), Health(), asyncio.Event()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(config.database_path()))
-        problems = await verify_vault(database, vault)
+        problems = await verify_vault(database, vault, kept_since=time.time() - config.idempotency.keep)
         if problems:
             raise ConfigError([Problem(line) for line in problems])
         instances, caller_keys = Instances(database, vault), Keys(database)
@@ -180,7 +180,7 @@ async def running(
         revalidations = Revalidations(telemetry.record, time.monotonic, time.time, config.cache.max_object_bytes)
         stack.push_async_callback(revalidations.close)
         pauses = Pauses(StoredPauses(database), time.time)
-        idempotency = await _idempotency(config, database, vault, stack)
+        idempotency = await _idempotency(config, database, vault, revalidations, stack)
         resolver = Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs)
         explainer = Explainer(caller_keys, resolver, cache, outbound.limits, outbound.sender, pauses)
         pipeline = Pipeline(
@@ -225,9 +225,9 @@ def _telemetry(config: Config, stack: AsyncExitStack) -> Telemetry:
     return Telemetry(Metrics(config.environments), access_log, Recent())
 
 
-async def _idempotency(config: Config, database: Database, vault: Vault, stack: AsyncExitStack) -> Idempotency:
+async def _idempotency(config: Config, database: Database, vault: Vault, background: Revalidations, stack: AsyncExitStack) -> Idempotency:
     kept = config.idempotency
-    idempotency = Idempotency(KeptAnswers(database, vault, time.time, kept.keep, kept.max_bytes), kept.max_object_bytes)
+    idempotency = Idempotency(KeptAnswers(database, vault, time.time, kept.keep, kept.max_bytes), kept.max_object_bytes, background.start)
     await idempotency.sweep()
     stack.push_async_callback(idempotency.close)
     return idempotency

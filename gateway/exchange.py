@@ -8,6 +8,7 @@ their decision and its reason into it, only telemetry reads it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Container, Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -230,7 +231,9 @@ class Exchange:
     preference: str = ""
     """What was made of ``Prefer: wait`` (RFC 7240 §3)."""
     limit_signal: bool = False
-    """The provider refused it because its own limit is spent."""
+    """Its answer is the provider's refusal because the provider's own limit is spent."""
+    limit_signals: int = 0
+    """How many of its attempts were refused so."""
     status: int = 0
     problem: str = ""
     """The slug of the error that we made."""
@@ -272,3 +275,15 @@ class Exchange:
     def note(self, room: str, decision: str, reason: str = "") -> None:
         """Remember what a room decided and why."""
         self.decisions.append((room, decision, reason))
+
+    def twin(self) -> Exchange:
+        """A record that begins as this one and goes its own way: of a call that may outlast its caller."""
+        other = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, list):
+                setattr(other, name, list(value))
+        return other
+
+    def become(self, other: Exchange) -> None:
+        """Be what ``other``, a twin, has become."""
+        vars(self).update(vars(other))

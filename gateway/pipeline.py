@@ -63,10 +63,10 @@ class Pipeline:
         if FIELD in request.headers and wants_explanation(request.headers):
             return explained(await self.explainer.explain(request, target, exchange), exchange)
         if names_key(request):
-            return await self.idempotency.once(request, target, exchange, partial(self._answer, target=target, exchange=exchange))
-        return await self._answer(request, target, exchange)
+            return await self.idempotency.once(request, target, exchange, partial(self._answer, target))
+        return await self._answer(target, request, exchange)
 
-    async def _answer(self, request: Request, target: Target, exchange: Exchange) -> Response:
+    async def _answer(self, target: Target, request: Request, exchange: Exchange) -> Response:
         exchange.phase = "cache"
         if "connection" in request.headers:
             request.headers = end_to_end(request.headers)

@@ -14,11 +14,10 @@ from gateway.errors import BadRequest, Forbidden, NoInstance, Unauthenticated
 from gateway.exchange import Environment, Exchange, Headers, Instance, Pair, Request, Target
 from gateway.explaining import FIELD, wants_explanation
 from gateway.limits import Limits
-from gateway.limits.store import Policy
 from gateway.secret import Secret
 from gateway.upstream.client import Client
 from gateway.upstream.pool import ClientSettings
-from gateway.upstream.sender import Sender
+from tests.support.rooms import Mappings, budget, open_sender
 from tests.test_pipeline import ACME, KEY_ID, ME, House, house, ok
 
 HERE: Pair = ("Gateway-Customer", "acme")
@@ -163,8 +162,9 @@ async def test_no_secret_is_shown_in_the_preview_however_short(secrets: tuple[st
     user, organization, token = secrets
     environment = Environment("dev", "http://127.0.0.1:1/elements/api-v2", Secret(user), Secret(organization))
     target = Target(environment, None if platform else Instance("gwi_a", "dev", "acme", "hubspot", Secret(token)), "/x")
-    sender = Sender(Client(ClientSettings()), Limits(lambda _: Policy(), time.monotonic, time.time), lambda: 0.0)
-    preview = sender.preview(Request("GET", "/x", Headers()), target, None, Exchange("id", "GET", "/x", 0.0))
+    limits = Limits(budget(), time.monotonic, time.time)
+    async with open_sender(Client(ClientSettings()), environment, limits, Mappings()) as sender:
+        preview = sender.preview(Request("GET", "/x", Headers()), target, None, Exchange("id", "GET", "/x", 0.0))
     shown = dict(map(tuple, preview["fields"]))["Authorization"]
     assert shown == "User ***, Organization ***" + ("" if platform else ", Element ***")
 

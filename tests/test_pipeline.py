@@ -19,17 +19,20 @@ from gateway.callers.keys import CallerKey, digest, mint
 from gateway.errors import Forbidden, GatewayError, NoInstance, RateLimited, Unauthenticated, UpstreamTimeout
 from gateway.exchange import Environment, Exchange, Headers, Instance, Pair, Request, Response
 from gateway.explaining import Explainer
+from gateway.idempotency import Idempotency, KeptAnswers
 from gateway.instances import Resolver
 from gateway.instances.provisioning import Sealer
+from gateway.instances.vault import Vault
 from gateway.limits import Limits
-from gateway.limits.quota import parse_quota
-from gateway.limits.store import Policy
+from gateway.pauses import Pauses
+from gateway.pauses.store import StoredPauses
 from gateway.pipeline import Pipeline
 from gateway.revalidation import Revalidations
 from gateway.secret import Secret
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings
-from gateway.upstream.sender import Sender
+from gateway.upstream.guards import GuardSettings
+from gateway.upstream.pool import ClientSettings, Timeouts
+from tests.support.rooms import Mappings, budget, open_new_database, open_sender
 
 KEY_ID, TEXT = mint()
 ME = TEXT.reveal()
@@ -109,19 +112,27 @@ async def house(*answers: bytes, limit: int = 100) -> AsyncIterator[House]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/elements/api-v2"
     dev, tables = Environment("dev", url, Secret("user-secret-1"), Secret("organization-secret-1")), Tables()
+    limits = Limits(budget(f"{limit}/h"), time.monotonic, time.time)
     try:
-        async with Client(ClientSettings(response_timeout=0.3)) as client:
-            limits = Limits(lambda _: Policy((parse_quota(f"{limit}/h"),)), time.monotonic, time.time)
+        async with (
+            open_new_database() as database,
+            Client(ClientSettings()) as client,
+            open_sender(client, dev, limits, Mappings(ACME), GuardSettings(Timeouts(response=0.3))) as sender,
+        ):
             cache = Cache(lambda _: CachePolicy(), MemoryStore(1 << 20, time.time), time.time, 1 << 16)
-            sender, resolver = Sender(client, limits, time.monotonic), Resolver({"dev": dev}, None, tables)
+            resolver, pauses = Resolver({"dev": dev}, None, tables), Pauses(StoredPauses(database), time.time)
+            revalidations = Revalidations(lambda _: None, time.monotonic, time.time)
+            kept = KeptAnswers(database, Vault([("k1", b"1" * 32)]), time.time, 3600, 1 << 20)
             pipeline = Pipeline(
                 Callers(tables, time.time),
                 resolver,
                 cache,
                 sender,
                 Sealer(tables),
-                Revalidations(lambda _: None, time.monotonic, time.time),
-                Explainer(tables, resolver, cache, limits, sender),
+                revalidations,
+                Explainer(tables, resolver, cache, limits, sender, pauses),
+                pauses=pauses,
+                idempotency=Idempotency(kept, 1 << 16, revalidations.start),
             )
             yield House(pipeline, tables, queue, heads)
     finally:

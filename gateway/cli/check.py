@@ -21,7 +21,7 @@ def check(
 
     try:
         loaded, environments, keys = load_for_serving(config)
-        problems = asyncio.run(_stored(loaded.database_path(), keys))
+        problems = asyncio.run(_stored(loaded.database_path(), keys, time.time() - loaded.idempotency.keep))
         if problems:
             raise ConfigError([Problem(line) for line in problems])
     except ConfigError as error:
@@ -40,10 +40,10 @@ def check(
         typer.echo(warning, err=True)
 
 
-async def _stored(path: Path, keys: list[tuple[str, bytes]]) -> list[str]:
+async def _stored(path: Path, keys: list[tuple[str, bytes]], kept_since: float) -> list[str]:
     from gateway.database.engine import open_database  # noqa: PLC0415
     from gateway.instances.vault import Vault  # noqa: PLC0415
     from gateway.operations import verify_vault  # noqa: PLC0415
 
     async with open_database(path) as database:
-        return await verify_vault(database, Vault(keys), every=True)
+        return await verify_vault(database, Vault(keys), every=True, kept_since=kept_since)

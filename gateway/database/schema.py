@@ -79,7 +79,7 @@ kept_answers = Table(
     Column("key_id", String, nullable=False),
     Column("octets", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
-    Index("kept_answers_by_age", "created_at"),
+    Index("kept_answers_by_age", "created_at", "octets"),
 )
 """First answers to calls with an ``Idempotency-Key``: ``digest`` says whose and under which key, ``answer`` is encrypted."""
 

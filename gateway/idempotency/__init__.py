@@ -2,22 +2,25 @@
 draft-ietf-httpapi-idempotency-key-header).
 
 The first answer is kept, and whoever repeats the call with the same key gets it again; nothing is sent. Calls with one key take turns,
-in this process: the second one waits for the first, and sends only if that had no answer worth keeping. What is not known is whether a
-call was carried out whose caller left before its answer came: the next one with the same key is sent.
+in this process: the second one waits for the first, and sends only if that had no answer worth keeping. A call whose caller leaves
+before its answer comes is finished all the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
+from gateway.bodies import gathered
 from gateway.errors import Conflict, IdempotencyKeyReused, StoreUnavailable
 from gateway.exchange import Exchange, Request, Response, Target
 from gateway.idempotency.answer import Kept, lasting, not_kept, replayed
-from gateway.idempotency.bodies import Fingerprinted, collected
+from gateway.idempotency.bodies import Fingerprinted
 from gateway.idempotency.key import FIELD, UNSAFE, key_of, owner_of
 from gateway.idempotency.store import KeptAnswers
 from gateway.idempotency.turns import Turn, Turns
@@ -26,7 +29,9 @@ __all__ = ["FIELD", "UNSAFE", "Idempotency", "KeptAnswers", "names_key"]
 
 log = structlog.get_logger("gateway.idempotency")
 
-Send = Callable[[Request], Awaitable[Response]]
+Send = Callable[[Request, Exchange], Awaitable[Response]]
+Background = Callable[[Callable[[Exchange], Awaitable[Response]], Exchange], bool]
+"""Takes a call over for which nobody waits any more; False where there are too many."""
 
 
 def names_key(request: Request) -> bool:
@@ -37,8 +42,9 @@ def names_key(request: Request) -> bool:
 class Idempotency:
     """The room's one object. ``max_object_bytes`` is the largest body kept: of a larger answer only that it was given is remembered."""
 
-    def __init__(self, store: KeptAnswers, max_object_bytes: int) -> None:
+    def __init__(self, store: KeptAnswers, max_object_bytes: int, background: Background) -> None:
         self._store = store
+        self._background = background
         self._max_object_bytes = max_object_bytes
         self._turns = Turns()
         self._writing: set[asyncio.Task[None]] = set()
@@ -52,22 +58,45 @@ class Idempotency:
         """
         key = key_of(request.headers)
         if key is None:
-            return await send(request)
+            return await send(request, exchange)
         exchange.phase = "idempotency"
         handle = target.instance.handle if target.instance else ""
         owner = owner_of(exchange.caller, target.environment.name, handle, key)
         call = Fingerprinted(request, owner)
-        with self._turns.held(owner.digest) as turn:
+        with ExitStack() as stack:
+            turn = stack.enter_context(self._turns.held(owner.digest))
             _require_same(turn.fingerprint, call.fingerprint)
-            async with turn.lock:
-                kept = turn.kept or await self._store.find(owner.digest)
-                if kept is not None:
-                    return await _replay(kept, call, exchange)
-                turn.leader = call
-                try:
-                    return await self._settled(owner.digest, turn, call, await send(call.request), exchange)
-                finally:
-                    turn.leader = None
+            await turn.lock.acquire()
+            stack.callback(turn.lock.release)
+            kept = turn.kept or await self._store.find(owner.digest)
+            if kept is not None:
+                return await _replay(kept, call, exchange)
+            turn.leader = call
+            stack.callback(setattr, turn, "leader", None)
+            return await self._first(owner.digest, turn, call, exchange, send, stack)
+
+    async def _first(self, digest: bytes, turn: Turn, call: Fingerprinted, exchange: Exchange, send: Send, held: ExitStack) -> Response:
+        """Send ``call`` and keep its answer. Should its caller leave, it goes on, and so does what is ``held`` for it: that caller is the
+        one who will repeat it."""
+        own = exchange.twin()
+        task = asyncio.create_task(self._made(digest, turn, call, own, send))
+        try:
+            response = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            over = held.pop_all()
+            task.add_done_callback(lambda _: over.close())
+            if not isinstance(call.request.body, bytes) or not self._background(partial(_rest, task, own), own):
+                task.cancel()
+            exchange.note("idempotency", "left", "it goes on without its caller, unless its body was still to come")
+            raise
+        except BaseException:
+            exchange.become(own)
+            raise
+        exchange.become(own)
+        return response
+
+    async def _made(self, digest: bytes, turn: Turn, call: Fingerprinted, exchange: Exchange, send: Send) -> Response:
+        return await self._settled(digest, turn, call, await send(call.request, exchange), exchange)
 
     async def close(self) -> None:
         """Wait until what was being kept is."""
@@ -82,11 +111,11 @@ class Idempotency:
 
     async def _settled(self, digest: bytes, turn: Turn, call: Fingerprinted, response: Response, exchange: Exchange) -> Response:
         """``response`` as the caller gets it, kept if it may be."""
-        why = not_kept(response.status, limit_signal=getattr(exchange, "limit_signal", False))
+        why = not_kept(response.status, limit_signal=exchange.limit_signal)
         if why:
             exchange.note("idempotency", "not kept", why)
             return response
-        response = replace(response, body=await collected(response.body, self._max_object_bytes))
+        response = replace(response, body=await gathered(response.body, self._max_object_bytes))
         fingerprint = call.fingerprint
         if fingerprint is None:
             exchange.note("idempotency", "not kept", "it came before the request was read")
@@ -129,6 +158,15 @@ class Idempotency:
             if self._failing:
                 log.info("first answers are kept again")
             self._failing = False
+
+
+async def _rest(task: asyncio.Task[Response], own: Exchange, exchange: Exchange) -> Response:
+    """The end of a call whose caller has left, on a record of its own."""
+    try:
+        return await task
+    finally:
+        exchange.become(own)
+        exchange.background = True
 
 
 async def _replay(kept: Kept, call: Fingerprinted, exchange: Exchange) -> Response:

@@ -1,11 +1,11 @@
-"""Bodies on their way: a request's, fingerprinted while it passes, and an answer's, read whole as far as it may be kept."""
+"""A request's body on its way up, fingerprinted while it passes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from gateway.exchange import Body, Request, Stream
+from gateway.exchange import Request, Stream
 from gateway.idempotency.key import Owner, fingerprint_of
 
 
@@ -65,50 +65,6 @@ class _Hashed:
             self._call.feed(chunk)
             yield chunk
         self._ended = True
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-async def collected(body: Body, most: int) -> Body:
-    """``body`` as ``bytes`` if it has at most ``most`` octets, else a stream of all of it. One that breaks while it is read raises."""
-    if isinstance(body, bytes):
-        return body
-    if body.length is not None and body.length > most:
-        return body
-    chunks, size = [], 0
-    iterator = aiter(body)
-    try:
-        async for chunk in iterator:
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > most:
-                return _Resumed(b"".join(chunks), iterator, body)
-    except BaseException:
-        await body.aclose()
-        raise
-    await body.aclose()
-    return b"".join(chunks)
-
-
-class _Resumed:
-    """A stream of which the beginning was read already."""
-
-    __slots__ = ("_begun", "_rest", "_stream")
-
-    def __init__(self, begun: bytes, rest: AsyncIterator[bytes], stream: Stream) -> None:
-        self._begun = begun
-        self._rest = rest
-        self._stream = stream
-
-    @property
-    def length(self) -> int | None:
-        return self._stream.length
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._begun
-        async for chunk in self._rest:
-            yield chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()

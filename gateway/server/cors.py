@@ -35,7 +35,7 @@ ALLOWED = tuple(
 EXPOSED = tuple(
     """Elements-Returned-Count Elements-Total-Count Elements-Request-Id Elements-Next-Page-Token Elements-Trace-Id Elements-Error
     Content-Disposition Elements-Element-Instance-Id Age Cache-Status RateLimit RateLimit-Policy Retry-After Via X-Request-Id
-    Server-Timing ETag Link Preference-Applied""".split()
+    Server-Timing ETag Link Preference-Applied Idempotency-Replayed""".split()
 )
 VARY: Pair = ("Vary", "Origin")
 _REFUSED: tuple[Pair, ...] = (VARY,)

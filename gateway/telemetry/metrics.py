@@ -146,8 +146,8 @@ class Metrics:
             self._count_upstream(exchange, element, method, sampled)
         if exchange.queue_seconds:
             self._waits.labels(environment, element).observe(exchange.queue_seconds)
-        if exchange.limit_signal:
-            self._signals.labels(environment, element).inc()
+        if exchange.limit_signals:
+            self._signals.labels(environment, element).inc(exchange.limit_signals)
         if exchange.limited:
             self._limited.labels(environment, element, exchange.limited).inc()
         if exchange.problem:

@@ -1,16 +1,13 @@
-"""Bodies of answers on their way through: read in part to know what they say, and told of at their end."""
+"""Bodies of answers on their way through, told of at their end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from math import inf
 
 from gateway.errors import GatewayError, UpstreamTimeout
-from gateway.exchange import Response, Stream
-
-MOST_READ = 16 * 1024
+from gateway.exchange import Stream
 
 
 class Tracked:
@@ -61,49 +58,3 @@ class Tracked:
         over, self._over = self._over, None
         if over is not None:
             over(error)
-
-
-async def gathered(response: Response, most: int = MOST_READ) -> Response:
-    """``response`` with its body as octets where it has no more than ``most``, else streaming from its beginning.
-
-    Raises what the stream raises.
-    """
-    body = response.body
-    if isinstance(body, bytes) or (body.length is not None and body.length > most):
-        return response
-    chunks = aiter(body)
-    read: list[bytes] = []
-    octets = 0
-    try:
-        async for chunk in chunks:
-            read.append(chunk)
-            octets += len(chunk)
-            if octets > most:
-                return replace(response, body=_Continued(read, chunks, body))
-    except BaseException:
-        await body.aclose()
-        raise
-    return replace(response, body=b"".join(read))
-
-
-class _Continued:
-    """What was read of a body, and then the rest of it."""
-
-    def __init__(self, read: list[bytes], rest: AsyncIterator[bytes], stream: Stream) -> None:
-        self._read = read
-        self._rest = rest
-        self._stream = stream
-
-    @property
-    def length(self) -> int | None:
-        return self._stream.length
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        read, self._read = self._read, []
-        for chunk in read:
-            yield chunk
-        async for chunk in self._rest:
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

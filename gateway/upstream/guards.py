@@ -117,8 +117,9 @@ class Passage:
 
     def broke(self, now: float) -> None:
         """The body of the answer broke off: a failure more, beside what was said of its head."""
-        if not self._over:
-            self._guard.breaker.failure(self._generation, now)
+        breaker = self._guard.breaker
+        if not self._over and not breaker.state_at(now):  # a probe that was answered is not taken back
+            breaker.failure(breaker.enter(now), now)
 
     def over(self, now: float, *, left: bool = True) -> None:
         """The call has ended, its body too; one that never ``left`` has cost nothing. Harmless when it is said again."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import takewhile
 from typing import NamedTuple
 from urllib.parse import quote
 
-from gateway.exchange import Stream
+from gateway.exchange import Headers, Response, Stream
+
+_TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
 
 
 class Needle(NamedTuple):
@@ -119,3 +123,26 @@ class Masked:
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def masked(response: Response, secrets: tuple[Needle, ...]) -> Response:
+    """``response`` with echoed secrets in its body masked, now or as it streams by, where that is text."""
+    body = response.body
+    if not secrets or body == b"" or not _is_text(response.headers):
+        return response
+    if not isinstance(body, bytes):
+        return replace(response, body=Masked(body, secrets))
+    clean = mask(body, secrets)
+    return response if clean is body else replace(response, body=clean)
+
+
+def _is_text(headers: Headers) -> bool:
+    coding = headers.get("content-encoding")
+    if coding is not None and coding.strip().lower() != "identity":
+        return False
+    return _is_text_media(headers.get("content-type") or "text/")
+
+
+@lru_cache(maxsize=256)
+def _is_text_media(media: str) -> bool:
+    return any(part in media.lower() for part in _TEXT)

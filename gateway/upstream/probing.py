@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.authorization import build
+from gateway.bodies import gathered
 from gateway.errors import GatewayError
 from gateway.exchange import Environment, Exchange, Headers, SecretPair
 from gateway.paths import shape
-from gateway.upstream.bodies import gathered
 from gateway.upstream.client import Client
 from gateway.upstream.credentials import Asked
 from gateway.upstream.headers import VIA, request_head
@@ -74,11 +74,11 @@ class Prober:
         finally:
             exchange.upstream_seconds = self._monotonic() - exchange.started
         exchange.status = exchange.upstream_status = answer.status
-        answer = await gathered(answer, _MOST_OCTETS)
-        if not isinstance(answer.body, bytes):
-            await answer.body.aclose()
+        body = await gathered(answer.body, _MOST_OCTETS)
+        if not isinstance(body, bytes):
+            await body.aclose()
             return Asked(answer.status)
-        return Asked(answer.status, _json(answer.headers, answer.body))
+        return Asked(answer.status, _json(answer.headers, body))
 
 
 def _json(headers: Headers, body: bytes) -> Any:

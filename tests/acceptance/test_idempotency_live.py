@@ -1,4 +1,4 @@
-"""Contract 2.3: a repeated unsafe call with the same ``Idempotency-Key`` gets the first answer again; 2.4: 422 ``idempotency-key-reused``."""
+"""Contract 2.3: a repeated unsafe call with the same ``Idempotency-Key`` gets the first answer again; 2.4: another one 422."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings
+from gateway.upstream.pool import ClientSettings, Timeouts
 from gateway.upstream.pool import Origin as Upstream
 from tests.faults.conftest import SLACK, Stage, Template, copied, problem, serving
 from tests.support.cases import BASE
@@ -214,7 +214,7 @@ async def test_a_name_that_is_not_resolved(monkeypatch: pytest.MonkeyPatch, faul
 
     monkeypatch.setattr(loop, "getaddrinfo", resolve)
     upstream = Upstream.of("http://upstream.invalid/elements/api-v2")
-    async with Client(ClientSettings(connect_timeout=0.1, max_connections=2)) as client:
+    async with Client(ClientSettings(Timeouts(connect=0.1), max_connections=2)) as client:
         for _ in range(6):
             with pytest.raises(error) as raised:
                 await client.send(upstream, head("GET / HTTP/1.1"), b"", head_only=False)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.database.engine import Database, open_database, upgrade
-from gateway.idempotency import Idempotency, KeptAnswers
+from gateway.idempotency import KeptAnswers
 from gateway.instances.vault import Vault
-from tests.idempotency.scene import DAY_S, Room, Upstream
+from tests.idempotency.scene import DAY_S, Room, room_on
 
 MOST = 1000
 
@@ -54,7 +54,7 @@ def store(database: Database, vault: Vault, clock: Clock) -> KeptAnswers:
 @pytest.fixture
 async def room(store: KeptAnswers) -> AsyncIterator[Room]:
     """Nothing is left behind in it."""
-    room = Room(Idempotency(store, MOST), Upstream())
+    room = room_on(store, MOST)
     yield room
     await room.idempotency.close()
     assert len(room.idempotency._turns) == 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Request, Response, Target
-from gateway.idempotency import Idempotency
+from gateway.idempotency import Idempotency, KeptAnswers
+from gateway.revalidation import Revalidations
 from gateway.secret import Secret
 
 DEV = Environment("dev", "http://x", Secret("user"), Secret("organization"))
@@ -73,7 +75,7 @@ class Upstream:
     def __post_init__(self) -> None:
         self.open.set()
 
-    async def __call__(self, sent: Request) -> Response:
+    async def __call__(self, sent: Request, _: Exchange) -> Response:
         self.bodies.append(await whole(sent.body))
         number = len(self.bodies)
         async with self._news:
@@ -91,6 +93,13 @@ class Upstream:
                 await self._news.wait()
 
 
+def room_on(store: KeptAnswers, most: int) -> Room:
+    """A room with ``store`` and an upstream of its own."""
+    recorded: list[Exchange] = []
+    background = Revalidations(recorded.append, time.monotonic, time.time)
+    return Room(Idempotency(store, most, background.start), Upstream(), recorded)
+
+
 def created(number: int, body: Body | None = None) -> Response:
     fields = [("Content-Type", "a/json"), ("X-Number", str(number)), ("X-Request-Id", "first"), ("RateLimit", "r=1"), ("Date", "then")]
     return Response(201, Headers(fields), b'{"id":%d}' % number if body is None else body, "Created")
@@ -102,6 +111,8 @@ class Room:
 
     idempotency: Idempotency
     upstream: Upstream
+    recorded: list[Exchange] = field(default_factory=list)
+    """Calls that went on without their callers."""
 
     async def call(self, asked: Request | None = None, customer: str = "acme", record: Exchange | None = None) -> Response:
         asked = request() if asked is None else asked

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bodies import gathered
 from gateway.errors import BadRequest, UpstreamUnreachable
-from gateway.idempotency.bodies import Fingerprinted, collected
+from gateway.idempotency.bodies import Fingerprinted
 from gateway.idempotency.key import owner_of
 from tests.idempotency.scene import Chunks, request, whole
 
@@ -63,7 +64,7 @@ async def test_a_body_that_ends_early_has_none() -> None:
 )
 async def test_an_answer_is_read_as_far_as_it_may_be_kept(chunks: tuple[bytes, ...], length: int | None, here: bool) -> None:
     stream = Chunks(*chunks, length=length)
-    body = await collected(stream, 5)
+    body = await gathered(stream, 5)
 
     assert isinstance(body, bytes) == here
     assert stream.closed == here
@@ -75,13 +76,13 @@ async def test_an_answer_is_read_as_far_as_it_may_be_kept(chunks: tuple[bytes, .
 async def test_one_that_breaks_is_let_go() -> None:
     stream = Chunks(b"abc", UpstreamUnreachable("broke"))
     with pytest.raises(UpstreamUnreachable):
-        await collected(stream, 5)
+        await gathered(stream, 5)
     assert stream.closed
 
 
 async def test_the_rest_of_a_long_one_breaks_and_closes_as_the_stream_does() -> None:
     stream = Chunks(b"abcdef", UpstreamUnreachable("broke"))
-    body = await collected(stream, 5)
+    body = await gathered(stream, 5)
     with pytest.raises(UpstreamUnreachable):
         await whole(body)
     assert not isinstance(body, bytes)

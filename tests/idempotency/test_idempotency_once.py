@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import BadRequest, Conflict, IdempotencyKeyReused, RateLimited, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Headers, Request, Response
+from gateway.exchange import Exchange, Headers, Request, Response
 from gateway.idempotency import names_key
 from tests.idempotency.conftest import MOST, Clock
 from tests.idempotency.scene import DAY_S, Chunks, Room, created, exchange, request, target, whole
@@ -84,7 +84,7 @@ async def test_every_other_answer_is(room: Room, status: int) -> None:
 
 async def test_a_limit_in_disguise_is_not_kept(room: Room) -> None:
     record = exchange()
-    record.limit_signal = True  # type: ignore[attr-defined,unused-ignore]
+    record.limit_signal = True
     await room.call(record=record)
     assert record.decisions == [("idempotency", "not kept", "a limit of the provider")]
     assert not is_replay(await room.call())
@@ -128,12 +128,14 @@ async def test_the_largest_answer_that_is_kept(room: Room) -> None:
 
 
 async def test_an_answer_to_half_a_request_is_not_kept(room: Room) -> None:
-    async def early(_: Request) -> Response:
+    async def early(_: Request, __: Exchange) -> Response:
         return Response(400, Headers(), b"no")
 
     asked = request(body=Chunks(b"{", b"}"))
-    answer = await room.idempotency.once(asked, target(), exchange(), early)
+    record = exchange()
+    answer = await room.idempotency.once(asked, target(), record, early)
     assert answer.body == b"no"
+    assert record.decisions == [("idempotency", "not kept", "it came before the request was read")]
     assert not is_replay(await room.call())
 
 

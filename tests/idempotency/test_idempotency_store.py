@@ -15,12 +15,12 @@ from gateway.database import kept_answers
 from gateway.database.engine import Database
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Headers, Response
-from gateway.idempotency import Idempotency, KeptAnswers
+from gateway.idempotency import KeptAnswers
 from gateway.idempotency.answer import Kept
 from gateway.idempotency.store import ROW_BYTES
 from gateway.instances.vault import Vault
 from tests.idempotency.conftest import MOST, Clock
-from tests.idempotency.scene import DAY_S, Room, Upstream, created, request
+from tests.idempotency.scene import DAY_S, Room, created, request, room_on
 
 SAID = {"keys": "CANARYkey", "values": "CANARYvalue", "bodies": "CANARYbody", "paths": "CANARYpath"}
 SEALED_BYTES = 12 + 16  # nonce and tag
@@ -93,7 +93,7 @@ async def test_a_row_copied_over_another_is_not_answered_with(room: Room, path: 
 async def test_another_gateway_on_the_same_files_knows_it(room: Room, database: Database, clock: Clock) -> None:
     await room.call()
     ring = Vault([("k2", b"2" * 32), ("k1", b"1" * 32)])
-    second = Room(Idempotency(KeptAnswers(database, ring, clock, DAY_S, 10**9), MOST), Upstream())
+    second = room_on(KeptAnswers(database, ring, clock, DAY_S, 10**9), MOST)
     assert (await second.call()).body == b'{"id":1}'
     assert second.upstream.bodies == []
 
@@ -110,7 +110,7 @@ def kept(body: bytes, at: float) -> Kept:
 
 async def test_the_oldest_go_when_there_is_too_much(database: Database, vault: Vault, clock: Clock) -> None:
     one = ROW_BYTES + SEALED_BYTES + len(b'....[200, "", []]') + 1000
-    store = KeptAnswers(database, vault, clock, DAY_S, 3 * one)
+    store = KeptAnswers(database, vault, clock, DAY_S, 4 * one - 1)
     for count in range(40):
         clock.now += 1
         await store.keep(b"%d" % count, kept(b"x" * 1000, clock.now))
@@ -182,7 +182,7 @@ async def test_where_nothing_can_be_kept_callers_get_their_answers_and_the_log_o
 
 
 async def test_a_ring_without_keys_keeps_nothing_and_answers(database: Database, clock: Clock) -> None:
-    room = Room(Idempotency(KeptAnswers(database, Vault([]), clock, DAY_S, 10**9), MOST), Upstream())
+    room = room_on(KeptAnswers(database, Vault([]), clock, DAY_S, 10**9), MOST)
     with captured() as lines:
         assert [(await room.call()).body for _ in range(2)] == [b'{"id":1}', b'{"id":2}']
     assert [line["reason"] for line in lines] == ["there is no master key"]

@@ -12,7 +12,7 @@ from gateway.database.engine import Database
 from gateway.errors import IdempotencyKeyReused, UpstreamTimeout
 from gateway.exchange import Response
 from tests.idempotency.conftest import MOST
-from tests.idempotency.scene import Chunks, Room, created, request
+from tests.idempotency.scene import Chunks, Room, created, exchange, request
 
 
 async def test_those_who_come_meanwhile_wait_and_get_the_first_answer(room: Room) -> None:
@@ -47,6 +47,20 @@ async def test_when_the_first_fails_the_next_one_sends_one_at_a_time(room: Room)
     assert [type(answer) for answer in answers] == [UpstreamTimeout] * 3 + [Response] * 5
     assert {answer.body for answer in answers if isinstance(answer, Response)} == {b'{"id":4}'}
     assert most == 1
+
+
+async def test_a_call_that_failed_reserves_its_key_for_nothing(room: Room) -> None:
+    room.upstream.acts = [UpstreamTimeout("late")]
+    room.upstream.open.clear()
+    first = room.start()
+    await room.upstream.asked(1)
+    waiting = room.start(request(body=Chunks(b"{", b"}")))
+    await asyncio.sleep(0)
+    room.upstream.open.set()
+    with pytest.raises(UpstreamTimeout):
+        await first
+    other = room.start(request(body=b"{}"))  # while the one that waited looks whether there is an answer
+    assert (await waiting).body == (await other).body == b'{"id":2}'
 
 
 async def test_another_request_meanwhile_is_refused_at_once(room: Room) -> None:
@@ -89,15 +103,32 @@ async def test_a_waiter_who_leaves_disturbs_nobody(room: Room) -> None:
     assert len(room.upstream.bodies) == 1
 
 
-async def test_when_the_first_leaves_the_next_one_sends(room: Room) -> None:
+async def test_when_the_first_leaves_its_call_goes_on(room: Room) -> None:
+    """Those who time out sooner than the upstream answers are the ones who repeat."""
     room.upstream.open.clear()
-    first, second, third = (room.start() for _ in range(3))
+    record = exchange()
+    first = asyncio.create_task(room.call(record=record))
+    await room.upstream.asked(1)
+    second = room.start()
+    first.cancel()
+    await asyncio.sleep(0.01)
+    assert (first.cancelled(), second.done(), record.upstream_calls) == (True, False, 0)
+    room.upstream.open.set()
+    again = await second
+    assert (again.body, again.headers.get("idempotency-replayed")) == (b'{"id":1}', "true")
+    assert len(room.upstream.bodies) == 1
+    (gone_on,) = room.recorded
+    assert (gone_on.background, gone_on.status, gone_on.method) == (True, 201, "POST")
+
+
+async def test_a_call_whose_body_was_to_come_from_the_one_who_left_is_not_made(room: Room) -> None:
+    room.upstream.open.clear()
+    first = room.start(request(body=Chunks(b"{}")))
     await room.upstream.asked(1)
     first.cancel()
-    await room.upstream.asked(2)
     room.upstream.open.set()
-    assert (await second).body == (await third).body == b'{"id":2}'
-    assert first.cancelled()
+    assert (await room.call(request(body=b"{}"))).body == b'{"id":2}'
+    assert room.recorded == []
 
 
 async def test_an_answer_that_came_is_kept_though_its_caller_leaves(room: Room) -> None:
@@ -119,6 +150,8 @@ async def test_a_large_answer_is_let_go_when_its_caller_leaves(room: Room) -> No
     first.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await first
+    while not room.recorded:  # noqa: ASYNC110 - the end of what goes on behind the caller's back
+        await asyncio.sleep(0)
     assert stream.closed
 
 

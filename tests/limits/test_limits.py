@@ -6,13 +6,16 @@ import asyncio
 
 import pytest
 
-from gateway.exchange import Environment, Exchange, Instance, Target
-from gateway.limits import Limits
+from gateway.errors import RateLimited
+from gateway.exchange import Environment, Exchange, Headers, Instance, Request, Target
+from gateway.limits import FREE, Limits
 from gateway.limits.quota import parse_quota
+from gateway.limits.rules import Rules
 from gateway.limits.store import Policy, Scope
 from gateway.secret import Secret
 
 SECRET = Secret("canary-secret")
+CALL = Request("GET", "/contacts", Headers())
 NOON = 1_780_000_000.0 - 1_780_000_000.0 % 86400 + 43200
 
 
@@ -27,8 +30,8 @@ class Clock:
 
 
 def limits(clock: Clock, *texts: str, scope: Scope = "instance", timezone: str = "UTC") -> Limits:
-    held = Policy(tuple(parse_quota(text) for text in texts), scope, timezone)
-    return Limits(lambda element: held if element == "hubspot" else Policy(), clock.monotonic, clock.wall)
+    held = Rules(Policy(tuple(parse_quota(text) for text in texts), scope, timezone))
+    return Limits(lambda element: held if element == "hubspot" else Rules(), clock.monotonic, clock.wall)
 
 
 def target(
@@ -42,9 +45,25 @@ def exchange() -> Exchange:
     return Exchange("r", "GET", "/contacts", 0.0)
 
 
+async def allowed(room: Limits, where: Target, record: Exchange) -> bool:
+    """Whether a call could leave; then it is over at once."""
+    try:
+        permit = await room.acquire(CALL, where, record)
+    except RateLimited:
+        return False
+    permit.over()
+    return True
+
+
 async def spend(room: Limits, where: Target, times: int = 1) -> tuple[list[bool], Exchange]:
     record = exchange()
-    return [(await room.spend(where, record)).allowed for _ in range(times)], record
+    return [await allowed(room, where, record) for _ in range(times)], record
+
+
+async def refusal(room: Limits, where: Target, record: Exchange) -> RateLimited:
+    with pytest.raises(RateLimited) as raised:
+        await room.acquire(CALL, where, record)
+    return raised.value
 
 
 async def test_the_fields_name_every_policy_and_the_one_that_is_met_first() -> None:
@@ -98,12 +117,11 @@ async def test_a_refusal_says_for_how_long_and_is_remembered() -> None:
     await spend(room, target(), 100)
     clock.now = 4
     record = exchange()
-    verdict = await room.spend(target(), record)
-    assert (verdict.allowed, verdict.retry_after) == (False, 6.0)
+    error = await refusal(room, target(), record)
+    assert (error.retry_after, error.detail) == (6.0, "hubspot for acme allows 100 calls in 10 s")
     assert record.limited == "rejected"
     assert record.decisions == [("limits", "refused", "hubspot for acme allows 100 calls in 10 s")]
     assert record.rate_limit[1] == ("RateLimit", '"100/10s";r=0;t=6')
-    assert room.detail(verdict, target()) == "hubspot for acme allows 100 calls in 10 s"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +136,7 @@ async def test_a_refusal_says_for_how_long_and_is_remembered() -> None:
 async def test_the_detail_says_whose_budget_it_was(scope: Scope, detail: str) -> None:
     room = limits(Clock(), "1/day", scope=scope)
     await spend(room, target())
-    assert room.detail(await room.spend(target(), exchange()), target()) == detail
+    assert (await refusal(room, target(), exchange())).detail == detail
 
 
 @pytest.mark.parametrize("where", [target(element="sfdc"), Target(target().environment, None, "/instances")])
@@ -128,9 +146,7 @@ async def test_without_limits_and_for_platform_calls_everything_passes(where: Ta
     assert all(passed)
     assert record.rate_limit == ()
     assert room.report() == []
-    verdict = await room.spend(where, record)
-    assert (verdict.retry_after, verdict.refused_by, verdict.states) == (0.0, None, ())
-    assert room.detail(verdict, where) == ""
+    assert await room.acquire(CALL, where, record) is FREE
 
 
 BASE = target()
@@ -173,7 +189,7 @@ async def test_of_two_hundred_concurrent_calls_exactly_the_limit_passes(scope: S
 
     async def call() -> bool:
         await asyncio.sleep(0)
-        return (await room.spend(target(group="app"), exchange())).allowed
+        return await allowed(room, target(group="app"), exchange())
 
     assert sum(await asyncio.gather(*(call() for _ in range(200)))) == 60
     assert [row["used"] for row in room.report()] == [60, 60]
@@ -226,4 +242,4 @@ async def test_the_report_names_who_shares_the_budget(scope: Scope, key: str | N
 async def test_no_secret_is_in_what_the_room_says() -> None:
     room = limits(Clock(), "1/day")
     _, record = await spend(room, target(), 2)
-    assert "canary" not in repr((record, room.report(), await room.spend(target(), record)))
+    assert "canary" not in repr((record, room.report(), await refusal(room, target(), record)))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.exchange import Environment, Exchange, Instance, Target
+import pytest
+
+from gateway.errors import RateLimited
+from gateway.exchange import Environment, Exchange, Headers, Instance, Request, Target
 from gateway.limits import Limits
 from gateway.limits.quota import parse_quota
+from gateway.limits.rules import Rules
 from gateway.limits.store import Policy
 from gateway.secret import Secret
 
@@ -23,14 +27,19 @@ def target(customer: str, environment: str = "dev", element: str = "hubspot") ->
     return Target(where, Instance(f"gwi_{customer}", environment, customer, element, SECRET), "/contacts")
 
 
+async def spend(limits: Limits, where: Target) -> None:
+    """A call that leaves, and is over."""
+    (await limits.acquire(Request("GET", "/contacts", Headers()), where, Exchange("r", "GET", "/", 0.0))).over()
+
+
 async def test_the_smallest_share_of_all_customers_and_quotas() -> None:
     clock = Clock()
-    limits = Limits(lambda _: Policy((parse_quota("10/10s"), parse_quota("100/min"))), clock, clock)
+    limits = Limits(lambda _: Rules(Policy((parse_quota("10/10s"), parse_quota("100/min")))), clock, clock)
     assert limits.shares() == {}
     for customer, calls in (("acme", 4), ("beta", 7), ("gamma", 1)):
         for _ in range(calls):
-            await limits.spend(target(customer), Exchange("r", "GET", "/", 0.0))
-    await limits.spend(target("acme", "prod", "sfdc"), Exchange("r", "GET", "/", 0.0))
+            await spend(limits, target(customer))
+    await spend(limits, target("acme", "prod", "sfdc"))
 
     assert limits.shares() == {("dev", "hubspot"): 0.3, ("prod", "sfdc"): 0.9}
     clock.now += 11
@@ -41,8 +50,11 @@ async def test_the_smallest_share_of_all_customers_and_quotas() -> None:
 
 async def test_a_spent_budget_has_nothing_left() -> None:
     clock = Clock()
-    limits = Limits(lambda _: Policy((parse_quota("2/10s"),)), clock, clock)
-    for _ in range(5):
-        await limits.spend(target("acme"), Exchange("r", "GET", "/", 0.0))
+    limits = Limits(lambda _: Rules(Policy((parse_quota("2/10s"),))), clock, clock)
+    for _ in range(2):
+        await spend(limits, target("acme"))
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            await spend(limits, target("acme"))
 
     assert limits.shares() == {("dev", "hubspot"): 0.0}

@@ -94,6 +94,15 @@ async def test_what_does_not_decrypt_stays_and_is_counted(database: Database, co
     assert await uses(database, config, RING) == [("k2", True, True, 2, 1), ("k1", True, False, 2, 1)]
 
 
+async def test_many_that_do_not_decrypt_are_passed_by(database: Database, config: Config, path: Path) -> None:
+    await fill(database, config, OLD, customers=0, answers=20)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE kept_answers SET answer = x'00'")
+    done = await Operations(database, RING, config).rotate_vault(actor="test")
+
+    assert (done.kept_answers, done.unreadable) == (0, 20)
+
+
 async def test_without_a_key_nothing_is_rotated(database: Database, config: Config) -> None:
     with pytest.raises(VaultError):
         await Operations(database, Vault([]), config).rotate_vault(actor="test")

@@ -129,6 +129,12 @@ def test_probes_have_as_long_as_it_was_open_where_that_is_more_than_a_minute() -
     assert breaker.refusal(now + 90) == 0
 
 
+def test_probes_are_too_slow_from_the_slow_ratio_on() -> None:
+    breaker = Breaker(replace(SMALL, probes=4))
+    play(breaker, "-*4 @10 ~*3 +")
+    assert breaker.state == OPEN
+
+
 def test_a_ramp_begins_with_nothing_counted() -> None:
     breaker = Breaker(replace(SMALL, window_s=1000))
     play(breaker, "-*4 @10 +*3 +")

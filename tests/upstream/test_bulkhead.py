@@ -86,7 +86,7 @@ def test_it_shrinks_when_capacity_is_lost_and_grows_again_when_it_is_back() -> N
     upstream = Upstream(Bulkhead(100, Gradient(5, 100)), capacity=100, base_s=0.05)
     assert upstream.run(60)[-1] == 100
     upstream.capacity = 10
-    assert upstream.run(5)[-1] <= 55
+    assert upstream.run(15)[-1] <= 55
     assert upstream.run(180)[-1] <= 30
     upstream.capacity = 100
     assert upstream.run(60)[-1] == 100
@@ -107,6 +107,39 @@ def test_it_neither_grows_nor_shrinks_while_it_keeps_nobody_away() -> None:
     assert set(upstream.run(10)) == {20}
 
 
+def test_neither_shrinking_nor_a_probe_goes_below_the_least() -> None:
+    limits = Upstream(Bulkhead(100, Gradient(30, 100)), capacity=2, base_s=0.05).run(130)
+    assert min(limits) == 30
+
+
+def test_nobody_is_kept_away_for_a_probe_where_the_limit_is_not_reached() -> None:
+    upstream = Upstream(Bulkhead(100, Gradient(5, 100)), capacity=1000, base_s=0.02, wanted=60)
+    assert upstream.run(59)[-1] == 100
+    assert set(upstream.run(120)) == {100}
+
+
+def windows(gradient: Gradient, *samples: tuple[float, float, int]) -> Gradient:
+    """Ten calls for each ``(now, seconds, in_flight)``."""
+    for now, seconds, in_flight in samples:
+        for _ in range(10):
+            gradient.learn(now, seconds, in_flight)
+    return gradient
+
+
+def test_a_slow_window_costs_a_tenth_at_most() -> None:
+    assert windows(Gradient(5, 100), (0.0, 0.1, 20), (1.0, 60.0, 20)).limit >= 18
+
+
+def test_under_load_what_is_usual_falls_where_calls_take_less_than_half_of_it() -> None:
+    gradient = windows(Gradient(5, 100), (0.0, 1.0, 20), (3.0, 0.4, 20))
+    assert repr(gradient).endswith(", 0.880 s is usual>")
+
+
+def test_after_load_what_is_usual_is_learned_again() -> None:
+    gradient = windows(Gradient(5, 100), (0.0, 1.0, 20), (3.0, 0.8, 1))
+    assert repr(gradient).endswith(", 0.960 s is usual>")
+
+
 def test_who_left_teaches_nothing() -> None:
     bulkhead = Bulkhead(100, Gradient(5, 100))
     for step in range(10_000):
@@ -116,10 +149,7 @@ def test_who_left_teaches_nothing() -> None:
 
 
 def test_what_is_usual_is_learned_while_calls_are_few_and_a_window_at_a_time() -> None:
-    gradient = Gradient(5, 100)
-    for now, seconds, in_flight in ((0.0, 0.1, 1), (1.0, 0.6, 1), (2.0, 5.0, 20)):
-        for _ in range(10):
-            gradient.learn(now, seconds, in_flight)
+    gradient = windows(Gradient(5, 100), (0.0, 0.1, 1), (1.0, 0.6, 1), (3.0, 5.0, 20))
     assert repr(gradient).endswith(", 0.200 s is usual>")
 
 

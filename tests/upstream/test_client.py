@@ -28,7 +28,7 @@ from gateway.errors import BadRequest, GatewayError, Overloaded, UpstreamProtoco
 from gateway.exchange import Response
 from gateway.upstream.client import Client, StaleConnection
 from gateway.upstream.connection import Connection
-from gateway.upstream.pool import ClientSettings, Origin
+from gateway.upstream.pool import ClientSettings, Origin, Timeouts
 
 HEAD = b"GET /x HTTP/1.1\r\nHost: origin\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -132,8 +132,16 @@ async def mute(wire: Wire) -> None:
     await wire.gone()
 
 
-def settings(**more: object) -> ClientSettings:
-    return ClientSettings(**{"connect_timeout": 5.0, "response_timeout": 5.0, "body_timeout": 5.0, **more})  # type: ignore[arg-type]
+def settings(
+    *,
+    connect_timeout: float = 5.0,
+    response_timeout: float = 5.0,
+    body_timeout: float = 5.0,
+    keep_alive: float = 20.0,
+    max_connections: int = 512,
+    ca_file: str | None = None,
+) -> ClientSettings:
+    return ClientSettings(Timeouts(connect_timeout, response_timeout, body_timeout), keep_alive, max_connections, ca_file)
 
 
 async def get(client: Client, origin: Origin, *, head: bytes = HEAD, head_only: bool = False, fresh: bool = False) -> Response:

@@ -76,6 +76,8 @@ async def test_one_trial_a_minute_and_the_mark_goes_when_it_is_let_in(here: Scen
     assert credentials.admits(await here.mapping(handle)) == 0.0
     await until(lambda: len(here.events()) == 2)
     assert here.events() == ["mapping needs authorization", "mapping is authorized again"]
+    await here.instances.withdraw(handle, unauthorized=True)
+    assert credentials.admits(await here.mapping(handle)) == 0.0  # a new story, with a trial of its own
 
 
 async def test_a_mapping_that_is_not_known_to_have_been_refused_is_tried_at_once(here: Scene) -> None:

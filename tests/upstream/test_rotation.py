@@ -195,11 +195,40 @@ async def test_secrets_of_another_account_never_take_over(tmp_path: Path) -> Non
                 await until(here, lambda: len(here.probes) > 8)
                 assert (in_use(here), here.events()) == (1, ["next secrets are of another account"])
                 del taken[platform(FIRST)]
+                seen = len(here.probes)
+                await until(here, lambda: len(here.probes) > seen + 6)
+                assert in_use(here) == 1
                 assert await here.examine(target) is Finding.ENVIRONMENT
                 taken[platform(FIRST)] = ours
                 taken[platform(NEXT)] = ours[::-1]
                 await until(here, lambda: in_use(here) == 2)
                 assert not here.credentials.alarm("dev")
+
+
+async def test_what_was_found_in_an_alarm_ends_with_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, interval_s=FAST) as here:
+        target = await here.target(await here.add(HUBSPOT))
+        here.take()
+        assert await here.examine(target) is Finding.ENVIRONMENT
+        here.take(FIRST)
+        async with watched(here), asyncio.timeout(5):
+            while here.credentials.alarm("dev"):  # noqa: ASYNC110 - and the clock stands still
+                await asyncio.sleep(0.005)
+        here.sandbox.instances.refuse(here.sandbox.instances.named(HUBSPOT))
+        here.clock.now += 1
+        assert await here.examine(target) is Finding.QUARANTINED
+
+
+async def test_nothing_takes_over_from_a_pair_that_cannot_be_asked_about(tmp_path: Path) -> None:
+    def behave(wire: Wire, request: Recorded) -> None:
+        first = request.values("authorization") == [platform(FIRST)]
+        wire.send(head("503 Service Unavailable" if first else "200 OK", "Content-Length: 2") + b"[]")
+
+    with Origin() as origin:
+        origin.behaviours["instances"] = behave
+        async with scene(tmp_path, NEXT, base_url=f"http://{origin.authority}", interval_s=FAST) as here, watched(here):
+            await until(here, lambda: len(here.probes) > 5)
+            assert in_use(here) == 1
 
 
 async def test_one_pair_without_an_alarm_is_not_asked_about(tmp_path: Path) -> None:
@@ -215,9 +244,9 @@ async def test_environments_are_watched_each_for_itself(tmp_path: Path) -> None:
             origin.behaviours["instances"] = script(STALL)
             silent = replace(here.environment, name="silent", base_url=f"http://{origin.authority}")
             environments = {"silent": silent, "dev": here.environment}
-            here.credentials = Credentials(environments, here.ask, here.instances, here.clock, here.clock, interval_s=FAST)
+            here.credentials = Credentials(environments, here.ask, here.instances, here.clock, here.clock, interval_s=FAST, timeout_s=0.5)
             here.take(FIRST, NEXT)
             async with watched(here):
                 await until(here, lambda: in_use(here) == 2)
+                await until(here, lambda: len(origin.requests) > 1)  # a time-out ends no watch
             assert [line["pair"] for line in here.credentials.describe()] == [1, 2]
-            assert origin.wait(lambda: bool(origin.requests))

@@ -14,13 +14,13 @@ import pytest
 from gateway.errors import RateLimited, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Body, Environment, Exchange, Headers, Instance, Pair, Request, Response, Target
 from gateway.limits import Limits
-from gateway.limits.quota import parse_quota
-from gateway.limits.store import Policy
 from gateway.secret import Secret
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings
+from gateway.upstream.guards import GuardSettings
+from gateway.upstream.pool import ClientSettings, Timeouts
 from gateway.upstream.sender import Sender
+from tests.support.rooms import Mappings, budget, open_sender
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 USER, ORGANIZATION, TOKEN = "user+secret/1=", "organization-secret-2", "instance-token-3="
@@ -43,7 +43,7 @@ Script = Sequence[bytes | None]
 
 
 @asynccontextmanager
-async def scene(script: Script, *, limit: int = 100, response_timeout: float = 5.0) -> AsyncIterator[Scene]:
+async def scene(script: Script, *, limit: int = 100, response_timeout: float = 5.0, retries: int = 1) -> AsyncIterator[Scene]:
     answers = iter(script)
     heads: list[bytes] = []
     tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +55,7 @@ async def scene(script: Script, *, limit: int = 100, response_timeout: float = 5
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 heads.append(await reader.readuntil(b"\r\n\r\n"))
-                answer = next(answers)
+                answer = next(answers, None)
                 if answer is None:
                     break
                 writer.write(answer)
@@ -66,10 +66,12 @@ async def scene(script: Script, *, limit: int = 100, response_timeout: float = 5
     port = server.sockets[0].getsockname()[1]
     environment = Environment("dev", f"http://127.0.0.1:{port}/elements/api-v2", Secret(USER), Secret(ORGANIZATION))
     target = Target(environment, Instance("gwi_abcdefgh", "dev", "acme", "hubspot", Secret(TOKEN)), "/x")
-    limits = Limits(lambda _: Policy((parse_quota(f"{limit}/h"),)), time.monotonic, time.time)
+    assert target.instance is not None
+    limits = Limits(budget(f"{limit}/h"), time.monotonic, time.time)
+    settings = GuardSettings(Timeouts(response=response_timeout), retries=retries)
     try:
-        async with Client(ClientSettings(response_timeout=response_timeout)) as client:
-            yield Scene(Sender(client, limits, time.monotonic), target, heads)
+        async with Client(ClientSettings()) as client, open_sender(client, environment, limits, Mappings(target.instance), settings) as sender:
+            yield Scene(sender, target, heads)
     finally:
         server.close()
         for task in [*tasks]:
@@ -194,12 +196,33 @@ async def test_a_body_that_streams_is_not_sent_twice() -> None:
         assert len(here.heads) == 2
 
 
-async def test_no_answer_on_a_new_connection_is_not_tried_again() -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+async def test_no_answer_on_a_new_connection_is_tried_again_once_and_costs_one_more(method: str) -> None:
+    async with scene([None, None, OK], limit=2) as here:
+        with pytest.raises(UpstreamUnreachable):
+            await here.send(request(method))
+
+        assert (here.exchange.upstream_calls, here.exchange.upstream_failures) == (2, 2)
+        with pytest.raises(RateLimited):
+            await here.send(request(method))
+        assert len(here.heads) == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_no_answer_on_a_new_connection_is_not_tried_again_where_that_could_do_it_twice(method: str) -> None:
     async with scene([None, OK]) as here:
+        with pytest.raises(UpstreamUnreachable):
+            await here.send(request(method))
+
+        assert (here.exchange.upstream_calls, here.exchange.upstream_failures, len(here.heads)) == (1, 1, 1)
+
+
+async def test_without_retries_one_loss_is_the_end() -> None:
+    async with scene([None, OK], retries=0) as here:
         with pytest.raises(UpstreamUnreachable):
             await here.send(request())
 
-        assert (here.exchange.upstream_calls, here.exchange.upstream_failures) == (1, 1)
+        assert len(here.heads) == 1
 
 
 async def test_a_spent_budget_sends_nothing() -> None:

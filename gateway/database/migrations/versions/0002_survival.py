@@ -31,4 +31,4 @@ def upgrade() -> None:
         sa.Column("octets", sa.Integer, nullable=False),
         sa.Column("created_at", sa.Float, nullable=False),
     )
-    op.create_index("kept_answers_by_age", "kept_answers", ["created_at"])
+    op.create_index("kept_answers_by_age", "kept_answers", ["created_at", "octets"])
