@@ -19,8 +19,9 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.preference import wait_preferred
 from gateway.limits.queue import Waiter
 from gateway.limits.quota import parse_quota
+from gateway.limits.report import gates, rows, shares, waiting
 from gateway.limits.rules import Rules
-from gateway.limits.store import Draw, Key, Policy, Report, Scope, State, Verdict
+from gateway.limits.store import Draw, Key, Policy, Scope, State, Verdict
 from gateway.limits.waiting import QueueFull, QueueSettings, WaitingRoom
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _SUBJECT: dict[Scope, str] = {
     "group": "{0.element} for the group of {0.customer}",
 }
 _STREAM_OCTETS = 64 * 1024  # of a body that streams, about this much is held while its call waits
-GATE_STATES = {"closed": 2, "reopening": 1}
 
 
 class Permit:
@@ -225,46 +225,20 @@ class Limits:
         return f"{subject} {verdict.why}"
 
     def report(self) -> list[dict[str, Any]]:
-        """A row for each quota of every live budget (contract 4, ``GET /limits``), the smallest share left first.
-
-        ``key`` is the handle, customer, group or key id as ``scope`` says, null for ``element``; ``quota`` is its text, ``limit`` how
-        many calls it allows at once; ``resets`` is in seconds, until ``remaining`` grows. ``waiting`` calls wait for that budget.
-        ``learned`` is null or what its provider taught: ``state``, ``seconds`` (that it stays closed), ``pace`` (calls a second at
-        which it opens), ``refusals``, ``source``. A budget of places has the quota ``concurrency``; one that was only learned of,
-        ``learned``.
-        """
-        waiting = self._room.waiting()
-        rows = [row for one in self._store.budgets() for row in _rows(one, waiting.get(one.key, 0))]
-        return sorted(rows, key=lambda row: row["remaining"] / row["limit"] if row["limit"] else 0.0)
+        """A row for each quota of every live budget (contract 4, ``GET /limits``), as ``report.rows`` describes it."""
+        return rows(self._store.budgets(), self._room.waiting())
 
     def shares(self) -> dict[tuple[str, str], float]:
-        """The smallest share left (0 to 1) among the live budgets of each (environment, element): ``report`` in short, for a scrape."""
-        least: dict[tuple[str, str], float] = {}
-        for one in self._store.budgets():
-            if one.key[0] == "caller" or not one.states:
-                continue
-            share = min([state.remaining / state.quota.most for state in one.states])
-            where = one.key[1], one.key[2]
-            if share < least.get(where, 2.0):
-                least[where] = share
-        return least
+        """The smallest share left (0 to 1) among the live budgets of each (environment, element)."""
+        return shares(self._store.budgets())
 
     def gates(self) -> dict[tuple[str, str], int]:
         """Of each (environment, element) with a gate: 1 reopening, 2 closed; the most closed one counts."""
-        states: dict[tuple[str, str], int] = {}
-        for one in self._store.budgets():
-            if one.learned is not None:
-                where = one.key[1], one.key[2]
-                states[where] = max(states.get(where, 0), GATE_STATES[one.learned.state])
-        return states
+        return gates(self._store.budgets())
 
     def waiting(self) -> dict[tuple[str, str], int]:
-        """How many calls wait, by (environment, element)."""
-        waiting: dict[tuple[str, str], int] = {}
-        for (scope, environment, element, _), calls in self._room.waiting().items():
-            where = ("", "") if scope == "caller" else (environment, element)
-            waiting[where] = waiting.get(where, 0) + calls
-        return waiting
+        """How many calls wait for budgets of each (environment, element)."""
+        return waiting(self._room.waiting())
 
     async def close(self) -> None:
         """Let nobody go any more."""
@@ -306,59 +280,6 @@ def _whose(target: Target) -> tuple[str, bool]:
 @lru_cache(maxsize=1024)
 def _own(limits: tuple[str, ...]) -> Policy:
     return Policy(tuple(parse_quota(text) for text in limits), "caller")
-
-
-def _rows(report: Report, waiting: int) -> list[dict[str, Any]]:
-    scope, environment, element, name = report.key
-    learned = report.learned
-    said = learned and {
-        "state": learned.state,
-        "seconds": round(learned.seconds, 3),
-        "pace": round(learned.pace, 3),
-        "refusals": learned.refusals,
-        "source": learned.source,
-    }
-    about = {"environment": environment or None, "element": element or None, "scope": scope, "key": name or None}
-    more = {"waiting": waiting, "learned": said}
-    rows = [
-        {
-            **about,
-            "quota": state.quota.text,
-            "limit": state.quota.most,
-            "used": state.used,
-            "remaining": state.remaining,
-            "resets": round(state.reset_s, 3),
-            **more,
-        }
-        for state in report.states
-    ]
-    if report.places is not None:
-        used = report.under_way
-        rows.append(
-            {
-                **about,
-                "quota": "concurrency",
-                "limit": report.places,
-                "used": used,
-                "remaining": max(0, report.places - used),
-                "resets": 0.0,
-                **more,
-            }
-        )
-    if not rows and learned is not None:
-        closed = learned.state == "closed"
-        rows.append(
-            {
-                **about,
-                "quota": "learned",
-                "limit": 1,
-                "used": int(closed),
-                "remaining": int(not closed),
-                "resets": round(learned.seconds, 3),
-                **more,
-            }
-        )
-    return rows
 
 
 def _key(scope: Scope, instance: Instance) -> Key:
