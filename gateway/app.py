@@ -200,6 +200,8 @@ async def running(
         listening = listen_settings(config)
         cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
         listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
+        health.checks.append(listener.shedder.degraded)
+        await stack.enter_async_context(beside(listener.shedder.watch(time.monotonic)))
         operations = Operations(database, vault, config)
         app = make_app(AdminParts(operations, callers, cache, outbound.limits, telemetry, health, explainer, pauses))
         if cors is not None:

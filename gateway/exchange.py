@@ -219,6 +219,8 @@ class Exchange:
     handle: str = ""
     caller: str = ""
     """The key's id."""
+    batch: bool = False
+    """The key is for work that may come second."""
     resource: str = ""
     """The path's shape."""
     cache: CacheResult = "bypass"

@@ -56,6 +56,7 @@ class Pipeline:
         """The answer to ``request``; raises ``GatewayError`` where the walk ends early. ``exchange`` is filled on the way."""
         caller = await self.callers.identify(request.headers, request.certificate)
         exchange.caller = caller.key.id
+        exchange.batch = caller.key.priority == "batch"
         exchange.phase = "resolve"
         target = await self.resolver.resolve(request, caller, exchange)
         exchange.resource = shape(target.resource)

@@ -94,4 +94,5 @@ def listen_settings(config: Config) -> ListenSettings:
         max_head_bytes=listen.max_head_bytes,
         max_fields=listen.max_fields,
         max_body_bytes=listen.max_body_bytes,
+        overload_lag=listen.overload_lag,
     )

@@ -144,6 +144,11 @@ class Listen(_Section):
     max_head_bytes: Size = Field(default=65536, gt=0, description="Largest request head")
     max_fields: int = Field(default=100, gt=0, description="Most header fields in a request")
     max_body_bytes: Size = Field(default=6 * 1024**3, gt=0, description="Largest request body (Cloud Elements takes 6 GB)")
+    overload_lag: Duration = Field(
+        default=0.1,
+        ge=0,
+        description="How late the gateway's own work may be for a while before it answers some calls 503 at once; `0s`: any",
+    )
 
 
 class Database(_Section):

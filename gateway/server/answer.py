@@ -51,6 +51,15 @@ async def write(
     await _stream(connection, body, exchange, chunked)
 
 
+def whole(response: Response, exchange: Exchange) -> bytes:
+    """An answer with a body of ``bytes`` to a request of HTTP/1.1, as octets; the connection is kept."""
+    body = response.body
+    if not isinstance(body, bytes):
+        raise TypeError("a body that streams is not whole")
+    exchange.bytes_down += len(body)
+    return _head(response, exchange, f"Content-Length: {len(body)}\r\n", True, False, exchange.answering) + body
+
+
 async def _stream(connection: CallerConnection, body: Stream, exchange: Exchange, chunked: bool) -> None:
     try:
         async for chunk in body:

@@ -20,11 +20,14 @@ from gateway.server.cors import Cors, is_preflight
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import DataConnection, GuardedServer
 from gateway.server.problems import problem
+from gateway.server.shedding import Shedder, request_id_of
 from gateway.telemetry import Telemetry
 from gateway.telemetry.tracing import Tracing
 from gateway.upstream.headers import VIA
 
 log = structlog.get_logger("gateway.server")
+
+_TOO_MUCH = "calls come faster than they can be served"
 
 
 class DataListener:
@@ -46,10 +49,11 @@ class DataListener:
         self._draining = draining
         self._tracing = tracing
         self._cors = cors
+        self.shedder = Shedder(settings.overload_lag)
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
-        return GuardedServer(self._serve, self._refuse, self._settings, self._full)
+        return GuardedServer(self._serve, self._refuse, self._settings, self._full, self.shedder, self._shed)
 
     async def _serve(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Answer one request; whether the connection may be kept."""
@@ -71,6 +75,7 @@ class DataListener:
                     if passed_on is not headers:
                         request.certificate = None  # a page's browser shows it without being asked: a page must show a key
                     in_step = True
+                    self._let_in(connection)
                     response = await self._pipeline.handle(request, exchange)
                 exchange.status = response.status
             except GatewayError as error:
@@ -102,6 +107,7 @@ class DataListener:
             raise
         finally:
             exchange.bytes_up = _octets(request)
+            connection.batch = exchange.batch
             exchange.total_seconds = time.monotonic() - started
             self._telemetry.record(exchange)
             if self._tracing is not None:
@@ -128,6 +134,23 @@ class DataListener:
         finally:
             exchange.total_seconds = time.monotonic() - now
             self._telemetry.record(exchange)
+
+    def _let_in(self, connection: DataConnection) -> None:
+        if self.shedder.share < 1.0 and self.shedder.sheds(connection.batch):
+            raise Overloaded(_TOO_MUCH, retry_after=1)
+
+    def _shed(self, data: bytes) -> bytes:
+        """The whole answer to a request that is refused without being read."""
+        now = time.monotonic()
+        path = intake.shown(data[4 : data.find(b" ", 4)].decode("ascii"))
+        exchange = Exchange(request_id_of(data) or intake.new_id(), "GET", path, now, time.time())
+        exchange.phase = "accept"
+        exchange.answering = now
+        response = _spoken(Overloaded(_TOO_MUCH, retry_after=1), exchange)
+        octets = answer.whole(response, exchange)
+        exchange.total_seconds = time.monotonic() - now
+        self._telemetry.record(exchange)
+        return octets
 
     def _full(self) -> bytes:
         """The rest of the answer to a connection that is one too many, behind the fields that never change."""

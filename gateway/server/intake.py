@@ -48,13 +48,13 @@ def begin(message: RawRequestMessage, headers: Headers, started: float, tracing:
     if traceparent is None or not goes_on:
         drawn = f"{random.getrandbits(192) | _NOT_ZERO:048x}"
         traceparent = f"00-{drawn[:32]}-{drawn[32:]}-00"
-    path, now = _shown(message.path), time.time()
+    path, now = shown(message.path), time.time()
     if tracing is not None:
         return tracing.begin(request_id, message.method, path, started, now, traceparent, goes_on=goes_on)
     return Exchange(request_id, message.method, path, started, now, traceparent)
 
 
-def _shown(target: str) -> str:
+def shown(target: str) -> str:
     """The path of a request target as the log shows it: no query, no authority (either may hold secrets), no caller key."""
     path = target.partition("?")[0]
     if _ORDINARY.fullmatch(path) and "gwk_" not in path:

@@ -18,3 +18,4 @@ class ListenSettings:
     max_head_bytes: int = 65536
     max_fields: int = 100
     max_body_bytes: int = 6 * 1024**3
+    overload_lag: float = 0.1

@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.server.connection import FIRST_CALL_S, CallerConnection
 from gateway.server.listen_settings import ListenSettings
+from gateway.server.shedding import Shedder, is_whole_and_plain
 
 Serve = Callable[["DataConnection", RawRequestMessage, StreamReader], Awaitable[bool]]
 """Answers one request; whether the connection may be kept."""
@@ -26,8 +27,28 @@ class DataConnection(CallerConnection):
     """A connection that calls go through: each is served in the connection's own task, without the objects that only
     ``web.Application`` needs."""
 
-    __slots__ = ("_idle_since",)
+    __slots__ = ("_idle_since", "batch")
     own_keep_alive = 0
+
+    def __init__(self, server: GuardedServer, loop: asyncio.AbstractEventLoop, settings: ListenSettings) -> None:
+        super().__init__(server, loop, settings)
+        self.batch = False
+        """Whether its last call was batch work: the next one will be, too."""
+
+    def data_received(self, data: bytes) -> None:
+        """What comes is parsed and served, unless there is too much to do and it can be refused without."""
+        server = cast("GuardedServer", self._manager)
+        shedder = server.shedder
+        if shedder.share < 1.0 and self._waits() and is_whole_and_plain(data) and shedder.sheds(self.batch):
+            self._idle_since = self._heard_at = self._loop.time()
+            self._head_since = 0.0
+            cast("asyncio.Transport", self._wire).write(server.refusal(data))
+            return
+        super().data_received(data)
+
+    def _waits(self) -> bool:
+        """Whether nothing has come of the next request yet, and whoever serves waits for it."""
+        return self._waiter is not None and not self._waiter.done() and self.idle and not self._unparsed and self._wire is not None
 
     async def start(self) -> None:
         """Serve one request after the other until the connection ends."""
@@ -96,12 +117,23 @@ class GuardedServer(web.Server):
     """Makes connections and enforces their time-outs: ``DataConnection``s with ``serve``, or ``CallerConnection``s for a
     ``web.Application``."""
 
-    def __init__(self, serve: Serve, refuse: Refuse, settings: ListenSettings, full_body: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        refuse: Refuse,
+        settings: ListenSettings,
+        full_body: Callable[[], bytes],
+        shedder: Shedder,
+        refusal: Callable[[bytes], bytes],
+    ) -> None:
+        """``full_body`` answers a connection that is one too many; ``refusal`` a request that the ``shedder`` does not let in."""
         super().__init__(cast("Any", serve), handler_cancellation=True)
         self.serve = serve
         self.refuse = refuse
         self.app: web.Application | None = None
         self.full_body = full_body
+        self.shedder = shedder
+        self.refusal = refusal
         self.arriving = 0
         """Connections that were accepted and are not made yet: they are in a TLS handshake, or failed in it."""
         self._accepted_at = -inf

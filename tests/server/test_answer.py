@@ -16,6 +16,7 @@ from gateway.server.answer import BrokenOff, write
 from gateway.server.connection import CallerConnection
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import GuardedServer
+from gateway.server.shedding import Shedder
 
 
 class Arriving:
@@ -58,7 +59,7 @@ async def answered(
             raised.append(error)
         return False
 
-    guarded = GuardedServer(serve, _never, ListenSettings(), lambda: b"")
+    guarded = GuardedServer(serve, _never, ListenSettings(), lambda: b"", Shedder(0.0), bytes)
     server = await asyncio.get_running_loop().create_server(guarded, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
     writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -185,7 +186,7 @@ async def test_octets_that_go_down_are_counted() -> None:
 async def test_a_caller_who_left_gets_nothing_and_the_body_is_freed() -> None:
     body = Arriving(b"x")
     connection = CallerConnection(
-        GuardedServer(_never, _never, ListenSettings(), lambda: b""), asyncio.get_running_loop(), ListenSettings()
+        GuardedServer(_never, _never, ListenSettings(), lambda: b"", Shedder(0.0), bytes), asyncio.get_running_loop(), ListenSettings()
     )
     with pytest.raises(ConnectionError):
         await write(connection, Response(200, Headers(), body), made(), method="GET", http_1_0=False, keep_alive=True, now=10.5)

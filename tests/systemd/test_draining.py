@@ -13,6 +13,7 @@ from typing import Any
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import GuardedServer
 from gateway.server.live_tls import LiveTls
+from gateway.server.shedding import Shedder
 from gateway.server.tls import TlsFiles
 from tests.tls.authority import HERE, Authority
 
@@ -31,7 +32,7 @@ async def refuse(connection: Any) -> bool:
 
 @asynccontextmanager
 async def listening(**tls: Any) -> AsyncIterator[tuple[GuardedServer, asyncio.Server, tuple[str, int]]]:
-    server = GuardedServer(serve, refuse, ListenSettings(), lambda: b"")
+    server = GuardedServer(serve, refuse, ListenSettings(), lambda: b"", Shedder(0.0), bytes)
     sockets = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, **tls)
     try:
         yield server, sockets, sockets.sockets[0].getsockname()

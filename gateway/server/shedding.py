@@ -1,0 +1,84 @@
+"""Shedding: when the gateway itself cannot keep up, it refuses some calls at once and for next to nothing, so that the others are served
+as ever.
+
+That it cannot keep up shows in the loop: work that is due comes late. A burst makes it late for a moment and is served; only lateness
+that stands for a while (as CoDel tells a standing queue from a good one, RFC 8289 §3) is overload. Then the share of calls that are let
+in shrinks by a part and grows by steps, twenty-five times a second. Batch work is refused first: all of it, before half of the
+interactive work is.
+
+A request that is refused so is not parsed. Nothing of it is passed on, so all that must be certain of it is where it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable
+
+PROBE_S = 0.04
+_STANDING = 3  # probes in a row that were late
+_DECREASE = 0.85
+_STEP = 0.02
+_LEAST = 0.05
+
+_HEAD_END = b"\r\n\r\n"
+_MOST_OCTETS = 8192
+# What could say that more than the head belongs to the request, or that the answer must be another one: such are served the long way.
+_PARTICULAR = re.compile(rb"content-length|transfer-encoding|expect:|upgrade:|connection:|origin:|/healthz| HTTP/1\.0\r\n", re.IGNORECASE)
+_REQUEST_LINE = re.compile(rb"GET /[!-~]* HTTP/1\.1\r\n")
+_REQUEST_ID = re.compile(rb"\r\nx-request-id: ?([!-~]{1,128})\r\n", re.IGNORECASE)
+
+
+class Shedder:
+    """Which calls are let in. ``target_s``: how late work may be, seconds; 0: everything is let in, always."""
+
+    def __init__(self, target_s: float) -> None:
+        self._target_s = target_s
+        self._late: deque[float] = deque(maxlen=_STANDING)
+        self._credit = [0.0, 0.0]
+        self.share = 1.0
+        """Of the interactive calls, how many are let in (0 to 1)."""
+
+    def observe(self, late_s: float) -> None:
+        """Work was this much late."""
+        self._late.append(late_s)
+        if len(self._late) == _STANDING and min(self._late) > self._target_s > 0:
+            self.share = max(_LEAST, self.share * _DECREASE)
+        else:
+            self.share = min(1.0, self.share + _STEP)
+
+    def sheds(self, batch: bool) -> bool:
+        """Whether a call that comes now is refused."""
+        share = self.share
+        if share >= 1.0:
+            return False
+        credit = self._credit[batch] + (max(0.0, 2 * share - 1) if batch else share)
+        self._credit[batch] = credit - (credit >= 1.0)
+        return credit < 1.0
+
+    async def watch(self, now: Callable[[], float]) -> None:
+        """Endless: look how late the loop is."""
+        if not self._target_s:
+            return
+        while True:
+            due = now() + PROBE_S
+            await asyncio.sleep(PROBE_S)
+            self.observe(now() - due)
+
+    def degraded(self) -> str | None:
+        """A reason to be degraded, or None."""
+        return f"overloaded: {1 - self.share:.0%} of the calls are refused" if self.share < 1.0 else None
+
+
+def is_whole_and_plain(data: bytes) -> bool:
+    """Whether ``data``, received on a connection that waits for a request, is one GET and nothing else."""
+    if len(data) > _MOST_OCTETS or data.find(_HEAD_END) != len(data) - 4:
+        return False
+    return _REQUEST_LINE.match(data) is not None and _PARTICULAR.search(data) is None
+
+
+def request_id_of(data: bytes) -> str | None:
+    """The id that the request has already, if it is one that we take over."""
+    found = _REQUEST_ID.search(data)
+    return found[1].decode() if found is not None and b"gwk_" not in found[1] else None
