@@ -19,7 +19,7 @@ from gateway.limits.memory import MemoryStore
 from gateway.limits.preference import wait_preferred
 from gateway.limits.queue import Waiter
 from gateway.limits.quota import parse_quota
-from gateway.limits.report import gates, rows, shares, waiting
+from gateway.limits.report import gates, rows, shares, waiting_by_element
 from gateway.limits.rules import Rules
 from gateway.limits.store import Draw, Key, Policy, Scope, State, Verdict
 from gateway.limits.waiting import QueueFull, QueueSettings, WaitingRoom
@@ -238,7 +238,7 @@ class Limits:
 
     def waiting(self) -> dict[tuple[str, str], int]:
         """How many calls wait for budgets of each (environment, element)."""
-        return waiting(self._room.waiting())
+        return waiting_by_element(self._room.waiting())
 
     async def close(self) -> None:
         """Let nobody go any more."""

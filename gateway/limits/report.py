@@ -45,7 +45,7 @@ def gates(reports: Iterable[Report]) -> dict[Where, int]:
     return states
 
 
-def waiting(lines: Mapping[Key, int]) -> dict[Where, int]:
+def waiting_by_element(lines: Mapping[Key, int]) -> dict[Where, int]:
     """How many calls wait for budgets of each element."""
     found: dict[Where, int] = {}
     for (_, environment, element, _), calls in lines.items():

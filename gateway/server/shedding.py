@@ -12,6 +12,7 @@ A request that is refused so is not parsed. Nothing of it is passed on, so all t
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections import deque
 from collections.abc import Callable
@@ -33,10 +34,10 @@ _REQUEST_ID = re.compile(rb"\r\nx-request-id: ?([!-~]{1,128})\r\n", re.IGNORECAS
 class Shedder:
     """Which calls are let in. ``target_s``: how late work may be, seconds; 0: everything is let in, always."""
 
-    def __init__(self, target_s: float) -> None:
+    def __init__(self, target_s: float, draw: Callable[[], float] = random.random) -> None:
         self._target_s = target_s
+        self._draw = draw
         self._late: deque[float] = deque(maxlen=_STANDING)
-        self._credit = [0.0, 0.0]
         self.share = 1.0
         """Of the interactive calls, how many are let in (0 to 1)."""
 
@@ -49,13 +50,9 @@ class Shedder:
             self.share = min(1.0, self.share + _STEP)
 
     def sheds(self, batch: bool) -> bool:
-        """Whether a call that comes now is refused."""
+        """Whether a call that comes now is refused: by lot, since any order could hit the same caller each time."""
         share = self.share
-        if share >= 1.0:
-            return False
-        credit = self._credit[batch] + (max(0.0, 2 * share - 1) if batch else share)
-        self._credit[batch] = credit - (credit >= 1.0)
-        return credit < 1.0
+        return share < 1.0 and self._draw() >= (2 * share - 1 if batch else share)
 
     async def watch(self, now: Callable[[], float]) -> None:
         """Endless: look how late the loop is."""
