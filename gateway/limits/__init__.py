@@ -99,7 +99,7 @@ class Limits:
         """
         rules = self._rules(target.element)
         draws = self._draws(target, rules.policy)
-        wait_s = self._wait_s(request, rules, exchange) - exchange.queue_seconds
+        wait_s = self._wait_s(request, rules, exchange)
         if not draws:
             exchange.note("limits", "unlimited", "no limit is known" if target.instance else "platform call")
             return FREE
@@ -115,6 +115,7 @@ class Limits:
             exchange.limited = "shadow"
             exchange.note("limits", "shadow", self.detail(verdict, target))
             return FREE
+        wait_s = 0.0 if exchange.background else wait_s - exchange.queue_seconds
         wait_s = wait_s if longest_s is None else min(wait_s, longest_s)
         if verdict.retry_after <= wait_s:
             body = request.body

@@ -14,6 +14,7 @@ from gateway.limits.window import Window
 
 _LOOKED_AT = 4  # idle budgets looked for when one is opened: more than one, so that they go faster than they come
 _SMOOTHING = 0.1
+_OPEN = 0.0, None, ""
 
 
 class Budget:
@@ -38,6 +39,8 @@ class Budget:
             if wait > longest:
                 longest, by = wait, meter
         gate = self.gate
+        if gate is None and self.places is None and by is None:
+            return _OPEN
         if gate is not None and (wait := gate.wait(now, cost)) > longest:
             longest, by, why = wait, None, "is to be left alone for a while, as its provider asked"
         if self.places is not None and self.under_way + calls > self.places:
@@ -45,6 +48,14 @@ class Budget:
             if wait > longest:
                 longest, by, why = wait, None, f"allows {self.places} call{'s' if self.places > 1 else ''} at a time"
         return longest, by, why or (f"allows {by.quota.phrase}" if by is not None else "")
+
+    def spend(self, now: float, wall: float, cost: int) -> tuple[State, ...]:
+        """Take ``cost``, and a place. Only right after ``wait`` gave 0."""
+        self.under_way += 1
+        self.pace.count(now, cost)
+        if self.gate is not None:
+            self.gate.spend(now, cost)
+        return tuple([meter.spend(wall if by_wall else now, cost) for meter, by_wall in self.meters])
 
     def over(self, cost: int, spent_at: float, spent_wall: float, left: bool, heard_at: float | None, now: float) -> None:
         self.under_way -= 1
@@ -94,15 +105,13 @@ class MemoryStore:
 
     async def spend(self, draws: Sequence[Draw], cost: int = 1) -> Verdict:
         now, wall = self._monotonic(), self._wall()
+        if len(draws) == 1:
+            return self._spend_one(*draws[0], cost, now, wall)
         retry_after = 0.0
         refused: tuple[Quota | None, str, Key] | None = None
         budgets = []
         for key, policy in draws:
-            budget = self._budgets.get(key)
-            if budget is None:
-                budget = self._open(key, policy, now, wall)
-            elif budget.gate is not None and budget.gate.done(now):
-                budget.gate = None
+            budget = self._budget(key, policy, now, wall)
             budgets.append(budget)
             wait, by, why = budget.wait(now, wall, cost)
             if wait > retry_after:
@@ -110,14 +119,24 @@ class MemoryStore:
         if refused is not None:
             states = tuple([state for budget in budgets for state in budget.states(now, wall)])
             return Verdict(False, retry_after, refused[0], states, refused[1], refused[2], now, wall)
-        spent = []
-        for budget in budgets:
-            budget.under_way += 1
-            budget.pace.count(now, cost)
-            if budget.gate is not None:
-                budget.gate.spend(now, cost)
-            spent += [meter.spend(wall if by_wall else now, cost) for meter, by_wall in budget.meters]
+        spent = [state for budget in budgets for state in budget.spend(now, wall, cost)]
         return Verdict(True, 0.0, None, tuple(spent), "", None, now, wall)
+
+    def _spend_one(self, key: Key, policy: Policy, cost: int, now: float, wall: float) -> Verdict:
+        """``spend`` for the most usual call by far, which draws on one budget."""
+        budget = self._budget(key, policy, now, wall)
+        wait, by, why = budget.wait(now, wall, cost)
+        if wait > 0:
+            return Verdict(False, wait, by.quota if by else None, budget.states(now, wall), why, key, now, wall)
+        return Verdict(True, 0.0, None, budget.spend(now, wall, cost), "", None, now, wall)
+
+    def _budget(self, key: Key, policy: Policy, now: float, wall: float) -> Budget:
+        budget = self._budgets.get(key)
+        if budget is None:
+            return self._open(key, policy, now, wall)
+        if budget.gate is not None and budget.gate.done(now):
+            budget.gate = None
+        return budget
 
     def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, heard_at: float | None) -> None:
         now = self._monotonic()

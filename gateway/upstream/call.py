@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.errors import GatewayError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Exchange, Pair, Request, Target
 from gateway.upstream.guards import Guard
+from gateway.upstream.injection import Injection
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class Call:
     retried: int = 0
     signals: int = 0
     examined: bool = False
+    injection: Injection | None = None
+    """What the last attempt carried."""
 
     @property
     def replayable(self) -> bool:

@@ -38,14 +38,19 @@ class Judge:
         self._clock = clock
         self._wall = wall
 
+    def is_well(self, call: Call, passage: Passage, answer: Response) -> bool:
+        """Whether there is nothing to say of an answer but that it is well; it is taught, then. The way of most answers."""
+        status = answer.status
+        if status >= 400 or looked_at(call.guard.settings.signals, status) == "body":
+            return False
+        self._teach(call, passage, answer, "success")
+        return True
+
     async def judged(self, call: Call, passage: Passage, answer: Response, used: SecretPair) -> tuple[Response, float | None]:
-        """The answer to an attempt that carried the secrets ``used``, and in how many seconds to make the call again (None: not)."""
+        """An answer to an attempt that carried the secrets ``used`` and is not plainly well; in how many seconds to make the call again
+        (None: not)."""
         status, signals = answer.status, call.guard.settings.signals
-        call.exchange.limit_signal = False
         look = looked_at(signals, status)
-        if status < 400 and look != "body":
-            self._teach(call, passage, answer, "success")
-            return answer, None
         answer = replace(answer, body=await gathered(answer.body, MOST_OCTETS))
         body = answer.body if isinstance(answer.body, bytes) else None
         if look != "no" and (signal := signalled(signals, status, answer.headers, body)) is not None:

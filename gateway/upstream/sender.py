@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -86,11 +86,14 @@ class Sender:
 
     async def _tried(self, call: Call, passage: Passage) -> tuple[Response | GatewayError, float | None]:
         """What came of one attempt, and in how many seconds to make another (None: not)."""
-        injection = self._injections.of(call.target)
+        call.injection = injection = self._injections.of(call.target)
         try:
             answer = await self._attempt(call, passage, injection)
         except GatewayError as error:
             return error, self._judge.after_failure(call, error)
+        call.exchange.limit_signal = False
+        if self._judge.is_well(call, passage, answer):
+            return answer, None
         return await self._judge.judged(call, passage, answer, injection.pair)
 
     def _as_it_was(self, call: Call, end: Response | GatewayError) -> Response:
@@ -119,7 +122,8 @@ class Sender:
         exchange, target = call.exchange, call.target
         exchange.phase = "limits"
         now = self._clock()
-        call.guard.require_closed(now)
+        if call.guard.told:  # it was not closed when somebody looked last; the look that counts comes behind the queue
+            call.guard.require_closed(now)
         longest = None if call.deadline == inf else call.deadline - now
         permit = await self._limits.acquire(call.request, target, exchange, longest)
         passage = self._guards.enter(call.guard, permit, target.caller, self._clock())
@@ -141,7 +145,16 @@ class Sender:
         exchange.upstream_calls += 1
         started = self._clock()
         try:
-            answer = await self._asked(call, origin, head, _interim(request.interim, injection))
+            sending = self._client.send(
+                origin,
+                head,
+                _chunked(request),
+                head_only=request.method == "HEAD",
+                fresh=call.fresh,
+                interim=_interim(request.interim, injection),
+                timeouts=call.guard.settings.timeouts,
+            )
+            answer = await (sending if call.deadline == inf else self._before(call.deadline, sending))
         except BaseException as error:  # a caller who left gets no answer either
             now = self._clock()
             exchange.upstream_failures += 1
@@ -158,31 +171,16 @@ class Sender:
             return answer
         return replace(answer, body=Tracked(answer.body, partial(self._over, call, passage), call.deadline, self._clock))
 
-    async def _asked(self, call: Call, origin: Origin, head: bytes, interim: Interim | None) -> Response:
-        request = call.request
-        body: Body = request.body
-        if isinstance(body, bytes) and "transfer-encoding" in request.headers:
-            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"  # it came chunked, it goes chunked
-        sending = self._client.send(
-            origin,
-            head,
-            body,
-            head_only=request.method == "HEAD",
-            fresh=call.fresh,
-            interim=interim,
-            timeouts=call.guard.settings.timeouts,
-        )
-        if call.deadline == inf:
-            return await sending
+    async def _before(self, deadline: float, sending: Awaitable[Response]) -> Response:
         try:
-            async with asyncio.timeout(call.deadline - self._clock()):
+            async with asyncio.timeout(deadline - self._clock()):
                 return await sending
         except TimeoutError:
             raise UpstreamTimeout("the time for the whole call is over") from None
 
     def _down(self, call: Call, answer: Response) -> Response:
         """``answer`` as it goes down."""
-        secrets = self._injections.of(call.target).secrets
+        secrets = call.injection.secrets if call.injection is not None else ()
         exchange, sealed = call.exchange, call.sealed
         keep_length = (call.request.method == "HEAD" and not sealed) or answer.status == 304
         headers = downward(answer.headers, secrets, keep_length=keep_length)
@@ -205,6 +203,14 @@ class Sender:
         if origin is None:
             origin = self._origins[environment.name] = Origin.of(environment.base_url)
         return origin
+
+
+def _chunked(request: Request) -> Body:
+    """What came chunked goes chunked, also where it is wholly here."""
+    body = request.body
+    if not isinstance(body, bytes) or "transfer-encoding" not in request.headers:
+        return body
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
 
 
 def _interim(interim: Interim | None, injection: Injection) -> Interim | None:
