@@ -1,4 +1,7 @@
-"""``python -m bench [--quick] [--output FILE] [forward | hit | memory] …``: from the project's root. Exit status 1: a bar was missed."""
+"""``python -m bench [--quick] [--output FILE] [forward | hit | memory | scene | overload] …``: from the project's root.
+
+Exit status 1: a bar was missed.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import forward, load, peers
+from bench import forward, load, overload, overload_stage, peers, sharing
 from bench.forward import Pace
 from bench.memory import Amount, memory
 from bench.peers import BenchError
 from bench.report import Section, markdown
 
-_PARTS = ("forward", "hit", "memory")
+_PARTS = ("forward", "hit", "memory", "scene", "overload")
 _PACE, _QUICK_PACE = Pace(rounds=15, seconds=2), Pace(rounds=5, seconds=1)
+_STORM, _QUICK_STORM = overload.Pace(seconds=8, rounds=7), overload.Pace(seconds=3, rounds=3)
 _AMOUNT, _QUICK_AMOUNT = Amount(1024**3, slow_s=8), Amount(192 * 1024**2, slow_s=2)
 
 
@@ -68,6 +72,12 @@ def _run(parts: Sequence[str], quick: bool, console: Console) -> Iterator[Sectio
                     yield forward.hit(stage, pace, step)
         if "memory" in parts:
             yield memory(amount, _below(folder, "memory"), step)
+        if "scene" in parts:
+            yield sharing.scene(_below(folder, "scene"), step)
+        if "overload" in parts:
+            with overload_stage.playing(_below(folder, "overload")) as storm:
+                yield overload.overload(storm, _QUICK_STORM if quick else _STORM, step)
+                yield overload.refusal(storm, _QUICK_STORM if quick else _STORM, step)
 
 
 @contextmanager

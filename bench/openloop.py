@@ -14,7 +14,10 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle, islice
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -29,31 +32,38 @@ _LAST_ANSWERS_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """``rate`` calls a second (None: as soon as answered) for ``seconds``, on ``connections``; each is one of ``requests`` in turn."""
+    """``rate`` calls a second (None: as soon as answered) for ``seconds``, of several ``callers`` in turn, each with his requests, which
+    are made one after the other, and ``connections`` of his own."""
 
     rate: float | None
     seconds: float
     connections: int
-    requests: Sequence[bytes]
+    callers: Sequence[Sequence[bytes]]
     seed: int = 1
+    uncounted_s: float = 0.0
+    """For how long at the start calls are made and not counted, so that what is seen is how it stands, not how it came to that."""
 
     def slots(self) -> list[int]:
         """How many calls come in each millisecond."""
-        counts = [0] * round(self.seconds / _SLOT_S)
+        seconds = self.uncounted_s + self.seconds
+        counts = [0] * round(seconds / _SLOT_S)
         draw, at = random.Random(self.seed), 0.0
-        while self.rate is not None and (at := at + draw.expovariate(self.rate)) < self.seconds:
+        while self.rate is not None and (at := at + draw.expovariate(self.rate)) < seconds:
             counts[min(int(at / _SLOT_S), len(counts) - 1)] += 1
         return counts
 
 
 @dataclass(slots=True)
 class Answered:
-    """What came back: by status how many and after how many seconds each, and by (number of the request in turn, status)."""
+    """What came back: by status how many and after how many seconds each, and by (number of the caller, status). ``late`` is how
+    many seconds the generator itself was behind when each call was due; ``in_time`` counts what was answered before the last call was
+    due, so that a backlog that is worked off afterwards does not look like work done."""
 
     seconds: float = 0.0
     took: dict[int, list[float]] = field(default_factory=dict)
     whose: Counter[tuple[int, int]] = field(default_factory=Counter)
     late: list[float] = field(default_factory=list)
+    in_time: Counter[int] = field(default_factory=Counter)
     broken: int = 0
     unanswered: int = 0
 
@@ -89,93 +99,122 @@ def put(arrivals: Arrivals, url: str, core: int) -> Answered:
     return answered
 
 
+class _Caller:
+    """One caller: his connections that are free, and the calls that wait for one, by when they were due."""
+
+    def __init__(self, number: int, requests: Sequence[bytes]) -> None:
+        self.number = number
+        self.due: deque[float] = deque()
+        self.idle: deque[_Connection] = deque()
+        self._requests = requests
+        self._asked = 0
+
+    def request(self) -> bytes:
+        self._asked += 1
+        return self._requests[self._asked % len(self._requests)]
+
+
 class _Generator:
     def __init__(self, arrivals: Arrivals, slots: list[int]) -> None:
         self._arrivals = arrivals
         self._slots = slots
-        self._turn = 0
-        self._due: deque[float] = deque()
-        self._idle: deque[_Connection] = deque()
-        self._asked = 0
+        self._callers = [_Caller(number, requests) for number, requests in enumerate(arrivals.callers)]
+        self._asked = self._heard = 0
+        self._all_heard = asyncio.Event()
+        self._counts_from = 0.0
         self.answered = Answered()
         self.over = False
 
     async def run(self, url: str) -> Answered:
         loop = asyncio.get_running_loop()
         at = urlsplit(url)
-        connections = [
-            (await loop.create_connection(lambda: _Connection(self), at.hostname or "", at.port or 80))[1]
-            for _ in range(self._arrivals.connections)
-        ]
-        started = time.monotonic()
-        if self._arrivals.rate is None:
-            for one in connections:
-                self.free(one, started)
-            await asyncio.sleep(self._arrivals.seconds)
-        else:
-            self._idle.extend(connections)
-            await self._come(started)
-        self.answered.seconds = time.monotonic() - started
+        connections = []
+        for caller in self._callers * self._arrivals.connections:
+            _, made = await loop.create_connection(partial(_Connection, self, caller), at.hostname or "", at.port or 80)
+            connections.append(made)
+            caller.idle.append(made)
+        await self._put(connections, time.monotonic())
         self.over = True
-        ends = time.monotonic() + _LAST_ANSWERS_S
-        while self.answered.calls < self._asked and time.monotonic() < ends:
-            await asyncio.sleep(0.01)
-        self.answered.unanswered = self._asked - self.answered.calls + len(self._due)
+        if self._heard < self._asked:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_heard.wait(), _LAST_ANSWERS_S)
+        self.answered.unanswered = self._asked - self._heard + sum(len(caller.due) for caller in self._callers)
         for one in connections:
             one.close()
         return self.answered
 
+    async def _put(self, connections: Sequence[_Connection], started: float) -> None:
+        self._counts_from = started + self._arrivals.uncounted_s
+        if self._arrivals.rate is None:
+            for one in connections:
+                self.free(one, started)
+            await asyncio.sleep(self._arrivals.uncounted_s + self._arrivals.seconds)
+        else:
+            await self._come(started)
+        self.answered.seconds = time.monotonic() - self._counts_from
+
     async def _come(self, started: float) -> None:
         slot = 0
+        turns = cycle(self._callers)
         while slot < len(self._slots):
             now = time.monotonic()
             while slot < len(self._slots) and (due := started + slot * _SLOT_S) <= now:
-                for _ in range(self._slots[slot]):
-                    self._send(due, now)
+                for caller in islice(turns, self._slots[slot]):
+                    self._send(caller, due, now)
                 slot += 1
             await asyncio.sleep(max(0.0, started + slot * _SLOT_S - time.monotonic()))
 
-    def _send(self, due: float, now: float) -> None:
-        if self._idle:
+    def _send(self, caller: _Caller, due: float, now: float) -> None:
+        if due >= self._counts_from:
             self.answered.late.append(now - due)
-            self._ask(self._idle.popleft(), due)
+        if caller.idle:
+            self._ask(caller.idle.popleft(), due)
         else:
-            self._due.append(due)
+            caller.due.append(due)
 
     def _ask(self, connection: _Connection, due: float) -> None:
         self._asked += 1
-        self._turn = (self._turn + 1) % len(self._arrivals.requests)
-        connection.ask(self._turn, self._arrivals.requests[self._turn], due)
+        connection.ask(due)
+
+    def heard(self, connection: _Connection, status: int, due: float, now: float) -> None:
+        """``connection`` has been answered."""
+        self._heard += 1
+        if self.over and self._heard == self._asked:
+            self._all_heard.set()
+        if due >= self._counts_from:
+            self.answered.took.setdefault(status, []).append(now - due)
+            self.answered.whose[connection.caller.number, status] += 1
+            self.answered.in_time[status] += not self.over
+        self.free(connection, now)
 
     def free(self, connection: _Connection, now: float) -> None:
-        """``connection`` has been answered: it takes the call that has been due for the longest."""
-        if self._due:
-            due = self._due.popleft()
-            self.answered.late.append(now - due)
-            self._ask(connection, due)
+        """``connection`` takes the call that has been due for the longest."""
+        caller = connection.caller
+        if caller.due:
+            self._ask(connection, caller.due.popleft())
         elif self._arrivals.rate is None and not self.over:
             self._ask(connection, now)
         else:
-            self._idle.append(connection)
+            caller.idle.append(connection)
 
 
 class _Connection(asyncio.Protocol):
     """One connection, one call at a time."""
 
-    def __init__(self, generator: _Generator) -> None:
+    def __init__(self, generator: _Generator, caller: _Caller) -> None:
+        self.caller = caller
         self._generator = generator
         self._buffer = b""
-        self._turn = 0
         self._due = 0.0
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def ask(self, turn: int, request: bytes, due: float) -> None:
-        self._turn, self._due = turn, due
+    def ask(self, due: float) -> None:
+        self._due = due
         if self._transport is not None:
-            self._transport.write(request)
+            self._transport.write(self.caller.request())
 
     def data_received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -187,10 +226,7 @@ class _Connection(asyncio.Protocol):
             return
         status, now = int(self._buffer[9:12]), time.monotonic()
         self._buffer = b""
-        answered = self._generator.answered
-        answered.took.setdefault(status, []).append(now - self._due)
-        answered.whose[self._turn, status] += 1
-        self._generator.free(self, now)
+        self._generator.heard(self, status, self._due, now)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None

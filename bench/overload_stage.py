@@ -1,4 +1,4 @@
-"""The processes of the overload benchmark: a gateway in front of an upstream that is narrow, and of one that never is what one waits for."""
+"""The processes of the overload benchmark: a gateway in front of an upstream that is narrow, and of one that answers at once."""
 
 from __future__ import annotations
 
@@ -31,19 +31,23 @@ adaptive = true
 [elements.held]
 bulkhead = 1
 """
+_DOCUMENTS = 500
+_NO_TIME = {"GATEWAY__LISTEN__OVERLOAD_LAG": "0.001ms"}
 _ELEMENTS = ("wide", "fixed", "adaptive", "held")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The gateway, and the keys of two callers, one ``interactive``, one ``batch``."""
+    """The gateway, a second one (``late``) that always finds its own work late, and the keys of two callers, one ``interactive``, one
+    ``batch``."""
 
     gateway: Peer
+    late: Peer
     keys: tuple[str, str]
 
-    def requests(self, environment: str, element: str, last: str = "7", count: int = 1000) -> list[bytes]:
-        """GETs of different documents, the two callers in turn."""
-        return [self._request(self.keys[number % 2], environment, element, f"{last}{number}") for number in range(count)]
+    def requests(self, environment: str, element: str) -> list[list[bytes]]:
+        """GETs of different documents, by caller."""
+        return [[self._request(key, environment, element, f"7{number}") for number in range(_DOCUMENTS)] for key in self.keys]
 
     def holding(self, environment: str, element: str) -> bytes:
         """A GET that the upstream never answers."""
@@ -100,5 +104,9 @@ def _gateway(folder: Path, upstreams: Mapping[str, str], given: Credentials, cor
     for priority in ("interactive", "batch"):
         created = peers.command(["keys", "create", "-c", str(config), "--name", priority, "--priority", priority, "--json"], environ)
         keys.append(str(json.loads(created)["key"]))
-    with peers.running("gateway", ["serve", "-c", str(config)], environ, folder, core) as peer:
-        yield Stage(peer, (keys[0], keys[1]))
+    serve = ["serve", "-c", str(config)]
+    with (
+        peers.running("gateway", serve, environ, folder, core) as peer,
+        peers.running("gateway", serve, environ | _NO_TIME, config.parent, core) as late,
+    ):
+        yield Stage(peer, late, (keys[0], keys[1]))

@@ -80,8 +80,11 @@ def pinned(core: int) -> Iterator[None]:
 
 
 @contextmanager
-def running(module: str, arguments: list[str], environ: Mapping[str, str], folder: Path, core: int) -> Iterator[Peer]:
-    """``python -m module arguments`` on ``core`` until the block is left. Its output goes to files in ``folder``.
+def running(
+    module: str, arguments: list[str], environ: Mapping[str, str], folder: Path, core: int, ready: re.Pattern[str] = _READY
+) -> Iterator[Peer]:
+    """``python -m module arguments`` on ``core`` until the block is left. Its output goes to files in ``folder``; ``ready`` finds the
+    address in it.
 
     Raises ``BenchError`` if it does not say within 20 s where it listens.
     """
@@ -95,7 +98,7 @@ def running(module: str, arguments: list[str], environ: Mapping[str, str], folde
             stderr=stderr,
         )
     try:
-        yield Peer(_address(process, module, out, err), psutil.Process(process.pid))
+        yield Peer(_address(process, module, out, err, ready), psutil.Process(process.pid))
     finally:
         process.terminate()
         try:
@@ -110,10 +113,10 @@ def _environ(added: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY__")} | dict(added)
 
 
-def _address(process: subprocess.Popen[bytes], module: str, out: Path, err: Path) -> str:
+def _address(process: subprocess.Popen[bytes], module: str, out: Path, err: Path, ready: re.Pattern[str]) -> str:
     ends = time.monotonic() + _START_S
     while time.monotonic() < ends and process.poll() is None:
-        if found := _READY.search(out.read_text("utf-8", "replace")):
+        if found := ready.search(out.read_text("utf-8", "replace")):
             return found[1]
         time.sleep(0.02)
     raise BenchError(f"{module} does not serve:\n{err.read_text('utf-8', 'replace')[-2000:]}")

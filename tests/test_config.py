@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.config import ConfigError, load, load_for_serving, master_keys, without_effect
 from gateway.elements.preset import presets
+from gateway.policies import limit_rules
 from gateway.settings import Config, parse_address, parse_duration, parse_size
 
 CANARY = "canary-9c1e"
@@ -264,10 +265,13 @@ def test_presets_stand_where_nothing_is_said(tmp_path: Path) -> None:
 
 def test_settings_without_effect_are_named(tmp_path: Path) -> None:
     config = loaded(
-        tmp_path, '[elements.own]\nconcurrency = 2\nwait = "1s"\n[[elements.own.cache.rules]]\npath = "/x"\nstale_if_error = "1s"'
+        tmp_path,
+        '[callers.certificates]\n"a.test" = "abcdefghijkl"\n[elements.own]\nconcurrency = 2\nwait = "1s"'
+        '\n[[elements.own.cache.rules]]\npath = "/x"\nstale_if_error = "1s"',
     )
 
-    assert without_effect(config) == ["elements.own.concurrency", "elements.own.wait"]
+    assert without_effect(config) == ["callers.certificates"]
+    assert (limit_rules(config, "own").policy.concurrency, limit_rules(config, "own").wait_s) == (2, 1.0)
 
 
 @pytest.mark.parametrize(

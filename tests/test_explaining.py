@@ -80,6 +80,9 @@ async def test_the_whole_document_of_a_miss() -> None:
             ["X-Request-Id", "id-1"],
             ["traceparent", "00-1-2-00"],
         ],
+        "breaker": {"state": "closed", "reason": "", "calls": 0, "failures": 0, "slow": 0, "retry_after_s": 0.0},
+        "under_way": 0,
+        "bulkhead": 256,
     }
     assert (exchange.outcome, exchange.cache_status) == ("explained", "gateway; fwd=bypass; detail=explain")
 

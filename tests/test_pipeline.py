@@ -238,8 +238,17 @@ async def test_a_refused_call_ends_at_the_limits() -> None:
 
 
 async def test_an_upstreams_error_passes_through_untouched() -> None:
-    octets = b'HTTP/1.1 502 Their Words\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"message":"x"}'
-    async with house(octets) as here:
+    octets = b'HTTP/1.1 502 Their Words\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"message":"%b"}'
+    async with house(octets % b"x", octets % b"y") as here:
+        response, body, exchange = await here.ask(method="POST")
+        assert (response.status, response.reason, body, exchange.problem) == (502, "Their Words", b'{"message":"x"}', "")
+        assert exchange.upstream_calls == 1
+
+
+async def test_an_upstreams_error_passes_through_untouched_after_the_retry_too() -> None:
+    octets = b'HTTP/1.1 502 Their Words\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"message":"%b"}'
+    async with house(octets % b"x", octets % b"y") as here:
         response, body, exchange = await here.ask()
 
-        assert (response.status, response.reason, body, exchange.problem) == (502, "Their Words", b'{"message":"x"}', "")
+        assert (response.status, response.reason, body, exchange.problem) == (502, "Their Words", b'{"message":"y"}', "")
+        assert (exchange.upstream_calls, exchange.upstream_status) == (2, 502)

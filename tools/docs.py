@@ -24,7 +24,7 @@ from gateway import errors
 from gateway.cli import app
 from gateway.elements.preset import presets
 from gateway.fields import duration
-from gateway.models import KeyRotation, NewInstance, NewKey
+from gateway.models import KeyRotation, NewInstance, NewKey, NewPause
 from gateway.server.admin import Purge
 from gateway.settings import Config, parse_address, parse_duration, parse_size
 from gateway.telemetry.metrics import Metrics
@@ -80,8 +80,9 @@ def metrics() -> str:
 def bodies() -> str:
     """The fields of each body that the admin API takes."""
     parts = []
-    for title, model in (("A mapping", NewInstance), ("A key", NewKey), ("A rotation", KeyRotation), ("A purge", Purge)):
-        rows = [_setting(name, field, model) for name, field in model.model_fields.items()]
+    described = (("A mapping", NewInstance), ("A key", NewKey), ("A rotation", KeyRotation), ("A pause", NewPause), ("A purge", Purge))
+    for title, model in described:
+        rows = [_setting(field.alias or name, field, model) for name, field in model.model_fields.items()]
         parts += [f"### {title}", table(("field", "default", "meaning"), rows)]
     return "\n\n".join(parts)
 
@@ -90,8 +91,10 @@ def elements() -> str:
     """Each shipped preset."""
     rows = []
     for key, preset in presets().items():
-        limits = ", ".join(f"`{text}`" for text in preset["limits"]) or "–"
-        rows.append((f"`{key}`", limits, preset["scope"], preset["cache"]["ttl"], ", ".join(preset["hubs"])))
+        limits = [f"`{text}`" for text in preset["limits"]]
+        if preset.get("concurrency"):
+            limits.append(f"{preset['concurrency']} at once")
+        rows.append((f"`{key}`", ", ".join(limits) or "–", preset["scope"], preset["cache"]["ttl"], ", ".join(preset["hubs"])))
     return table(("element", "limits", "scope", "answers stay fresh", "hubs"), rows)
 
 
@@ -143,7 +146,7 @@ def _sections(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[Bas
 def _title(name: str) -> str:
     if not name:
         return "Before the first section"
-    return f"`[[{name}]]`" if name.endswith((".rules", ".limit_signals")) else f"`[{name}]`"
+    return f"`[[{name}]]`" if name.endswith((".rules", ".limit_signals", ".costs")) else f"`[{name}]`"
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

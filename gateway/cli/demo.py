@@ -40,7 +40,7 @@ base_url = "{upstream}"
 user_secret = "env:DEMO_USER_SECRET"
 organization_secret = "env:DEMO_ORGANIZATION_SECRET"
 [elements.closeio]
-limits = ["3/10s"]
+limits = ["3/3s"]
 [elements.closeio.cache]
 enabled = false
 """
@@ -61,7 +61,7 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell as one line of JSON what was called, and where all is")] = False,
 ) -> None:
-    """Run sandbox and gateway with seeded customers, show a miss, a hit, a 429 and the metrics, and stay up to be tried."""
+    """Run sandbox and gateway with seeded customers, show a miss, a hit, a 429, a wait and the metrics, and stay up to be tried."""
     given = None if config is None else load(config)
     configure("warning")
     asyncio.run(_demo(port, once, given, as_json))

@@ -12,7 +12,8 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.markup import escape
 
-_SHOWN = ("Cache-Status", "Age", "RateLimit", "Retry-After", "Server-Timing")
+_SHOWN = ("Cache-Status", "Age", "RateLimit", "Retry-After", "Preference-Applied", "Server-Timing")
+_SHOWN_CHARACTERS = 260
 _METRICS = ("gateway_requests_total", "gateway_upstream_requests_total", "gateway_rate_limited_total", "gateway_cache_entries")
 
 console = Console(highlight=False, soft_wrap=True)
@@ -53,7 +54,7 @@ class Step:
 
 
 async def steps(place: Place) -> AsyncIterator[Step]:
-    """A miss, a hit, another spelling of it, a refusal and a spent budget, each made when it is asked for."""
+    """A miss, a hit, another spelling of it, a refusal, a spent budget and a wait for it, each made when it is asked for."""
     data = place.data
     contacts = f"{data}/elements/api-v2/hubs/marketing/contacts?pageSize=2"
     acme = {"Authorization": f"Bearer {place.service_key}", "Gateway-Customer": "acme", "Gateway-Element": "hubspot"}
@@ -69,7 +70,11 @@ async def steps(place: Place) -> AsyncIterator[Step]:
     initech = {"Authorization": f"Bearer {place.service_key}", "Gateway-Customer": "initech", "Gateway-Element": "closeio"}
     for number in range(3):
         await call(f"{data}/elements/api-v2/contacts?page={number + 1}", initech)
-    yield await _step("Close.io is limited to 3 calls in 10 s here; this is the fourth.", f"{data}/elements/api-v2/contacts", initech)
+    fourth = f"{data}/elements/api-v2/contacts"
+    yield await _step("Close.io is limited to 3 calls in 3 s here; this is the fourth.", fourth, initech)
+    waiting = asyncio.create_task(call(fourth, {**initech, "Prefer": "wait=5"}))
+    yield Step("The same with Prefer: wait=5 waits for its turn. Meanwhile it shows among the budgets.", *await _budgets(place, waiting))
+    yield Step("Then there is room, and it is sent: Server-Timing tells how long it was in the queue.", fourth, await waiting)
 
 
 async def metrics(place: Place) -> list[str]:
@@ -130,6 +135,17 @@ def _told(answer: Answer, hit: str, otherwise: str) -> str:
     return hit if "; hit" in answer.headers.get("Cache-Status", "") else f"{otherwise} Under the configuration given it is no hit."
 
 
+async def _budgets(place: Place, waiting: asyncio.Task[Answer]) -> tuple[str, Answer]:
+    """The scarcest budget, as soon as the call ``waiting`` shows in it; as it is then, should that be over before."""
+    url = f"{place.admin}/admin/v1/limits?limit=1"
+    while True:
+        over = waiting.done()
+        answer = await call(url, {"Authorization": f"Bearer {place.admin_key}"})
+        if over or '"waiting": 1' in answer.body:
+            return url, answer
+        await asyncio.sleep(0.02)
+
+
 async def _step(title: str, url: str, headers: Mapping[str, str]) -> Step:
     return Step(title, url, await call(url, headers))
 
@@ -139,7 +155,9 @@ def _print_step(step: Step) -> None:
     console.print(f"[bold cyan]{step.title}[/]")
     console.print(f"  GET {escape(step.url)}")
     colour = "green" if answer.status < 400 else "yellow"
-    console.print(f"  [{colour}]{answer.status}[/] {escape(answer.body[:160])}{'…' if len(answer.body) > 160 else ''}")
+    console.print(
+        f"  [{colour}]{answer.status}[/] {escape(answer.body[:_SHOWN_CHARACTERS])}{'…' if len(answer.body) > _SHOWN_CHARACTERS else ''}"
+    )
     for name, value in answer.shown.items():
         console.print(f"  [dim]{name}: {escape(value)}[/]")
     console.print()

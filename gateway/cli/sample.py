@@ -47,19 +47,37 @@ keys = "file:master.keys"
 base_url            = "https://api.cloud-elements.com/elements/api-v2"
 user_secret         = "env:CE_DEV_USER_SECRET"
 organization_secret = "env:CE_DEV_ORGANIZATION_SECRET"
+# user_secret_next = "env:CE_DEV_USER_SECRET_NEXT"   # takes over without a failed call once Cloud Elements takes it
 
 # An element's limits and cache come from its shipped preset; say here what shall differ.
 # All limits hold at once: "N/period" (never more than N in any stretch of that length), or "N/period burst B".
 # A period is `10s`, `min`, `2h`, or `day` or `month` of the calendar in `timezone`.
 # [elements.hubspot]
-# limits   = ["100/10s", "250000/day"]
-# scope    = "instance"                  # what shares one budget: instance, customer, element, group
-# timezone = "UTC"
+# limits      = ["100/10s", "250000/day"]
+# concurrency = 10                       # how many calls of one budget may be under way at once
+# scope       = "instance"               # what shares one budget: instance, customer, element, group
+# timezone    = "UTC"
+# wait        = "2s"                     # how long a call may queue for its budget whose caller does not say (Prefer: wait)
+# shadow      = true                     # only count what the budget would refuse
+# retries     = 1                        # how often a call is made again that failed, where that is safe
+# response_timeout = "30s"               # as in [upstream], for this element
+
+# Calls that cost more than one of the budget; the first match wins.
+# [[elements.hubspot.costs]]
+# path = "/bulk/**"
+# cost = 10
+
+# An element that keeps failing is left alone for a while, and taken back step by step.
+# [elements.hubspot.breaker]
+# enabled     = true
+# error_ratio = 0.5                      # of at least 20 calls in 30 s
+# open        = "10s"                    # how long nothing is sent, at first
 
 # How long answers count as fresh that do not say so themselves; "0s": only what the answer itself allows.
 # [elements.hubspot.cache]
-# enabled = true
-# ttl     = "60s"
+# enabled        = true
+# ttl            = "60s"
+# stale_if_error = "10m"                 # how long past that an answer is given where the upstream fails
 
 # By path, without /elements/api-v2 and /hubs/{hub}; the first match wins.
 # [[elements.hubspot.cache.rules]]
@@ -76,6 +94,17 @@ max_object_bytes = "1MiB"
 connect_timeout  = "5s"
 response_timeout = "120s"                # until the head of the answer
 body_timeout     = "60s"                 # how long an answer may pause
+# call_timeout   = "5m"                  # for the whole of a call; callers may say less (Gateway-Timeout)
+
+# Calls that wait for a budget.
+# [queue]
+# max_wait  = "5m"                       # the longest that a call may ask for
+# max_calls = 10000
+
+# First answers that are kept for calls with an Idempotency-Key.
+# [idempotency]
+# keep      = "24h"
+# max_bytes = "64MiB"
 
 # Which pages of other origins may call, such as "https://app.example.com". Nobody's, unless you say so.
 [cors]

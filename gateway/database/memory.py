@@ -31,7 +31,8 @@ class Memory(Generic[K, V]):
         value = await load()
         # A read that began before forget() may have seen the row as it was before the change.
         if generation == self.generation:
-            (self._found if value else self._empty)[key] = value
+            place = self._found if value else self._empty
+            value = place.setdefault(key, value)  # of several that read at the same time, all get the same
         return value
 
     def forget(self) -> None:

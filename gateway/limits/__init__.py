@@ -104,12 +104,12 @@ class Limits:
             exchange.note("limits", "unlimited", "no limit is known" if target.instance else "platform call")
             return FREE
         cost = rules.cost_of(request.method, target.resource) if rules.costs else 1
-        line = self._room.line(draws[0][0])
-        if line is None:
+        if self._room.line(draws[0][0]) is None:
             verdict = await self._store.spend(draws, cost)
         else:
-            verdict = self._estimate(draws, target, cost)
-        if line is None and verdict.allowed:
+            verdict = self._estimate(draws, _waiter(request, target, cost, exchange))
+            verdict.allowed = False  # nobody overtakes
+        if verdict.allowed:
             return self._granted(draws, cost, verdict, exchange)
         if rules.shadow:
             exchange.limited = "shadow"
@@ -118,9 +118,7 @@ class Limits:
         wait_s = 0.0 if exchange.background else wait_s - exchange.queue_seconds
         wait_s = wait_s if longest_s is None else min(wait_s, longest_s)
         if verdict.retry_after <= wait_s:
-            body = request.body
-            waiter = Waiter(*_whose(target), cost, len(body) if isinstance(body, bytes) else _STREAM_OCTETS)
-            return await self._wait(draws, waiter, wait_s, target, exchange)
+            return await self._wait(draws, _waiter(request, target, cost, exchange), wait_s, target, exchange)
         raise self._refusal(verdict, target, exchange)
 
     async def _wait(self, draws: tuple[Draw, ...], waiter: Waiter, wait_s: float, target: Target, exchange: Exchange) -> Permit:
@@ -129,13 +127,13 @@ class Limits:
         try:
             verdict = await self._room.wait(draws, waiter, wait_s)
         except QueueFull:
-            verdict = self._estimate(draws, target, waiter.cost)
+            verdict = self._estimate(draws, waiter)
             raise self._refusal(verdict, target, exchange, "; too many calls wait for it already") from None
         finally:
             waited = self._monotonic() - began
             exchange.queue_seconds += waited
         if verdict is None:
-            verdict = self._estimate(draws, target, waiter.cost)
+            verdict = self._estimate(draws, waiter)
             raise self._refusal(verdict, target, exchange, f"; the call waited {waited:.1f} s")
         exchange.note("limits", "waited", f"{waited:.3f} s")
         return self._granted(draws, waiter.cost, verdict, exchange)
@@ -201,7 +199,7 @@ class Limits:
         if not draws:
             return {"outcome": "allowed", "reason": "no limit is known" if target.instance else "platform call", "quotas": []}
         cost = rules.cost_of(request.method, target.resource) if rules.costs else 1
-        verdict = self._estimate(draws, target, cost)
+        verdict = self._estimate(draws, Waiter(*_whose(target), cost))
         quotas = [
             {"quota": one.quota.text, "limit": one.quota.most, "remaining": one.remaining, "resets": round(one.reset_s, 3)}
             for one in verdict.states
@@ -255,12 +253,10 @@ class Limits:
             return ((key, policy), *own)
         return own
 
-    def _estimate(self, draws: tuple[Draw, ...], target: Target, cost: int) -> Verdict:
+    def _estimate(self, draws: tuple[Draw, ...], waiter: Waiter) -> Verdict:
         line = self._room.line(draws[0][0])
-        if line is None:
-            return self._store.estimate(draws, cost, 0, 0)
-        ahead = line.ahead(*_whose(target), cost)
-        return self._store.estimate(draws, cost, ahead, min(ahead, len(line)))
+        ahead = line.ahead(waiter) if line is not None else 0
+        return self._store.estimate(draws, waiter.cost, ahead, min(ahead, len(line)) if line is not None else 0)
 
     def _wait_s(self, request: Request, rules: Rules, exchange: Exchange | None) -> float:
         prefer = request.headers.get("prefer")
@@ -271,6 +267,11 @@ class Limits:
         if exchange is not None:
             exchange.preference = f"wait={applied}"
         return applied
+
+
+def _waiter(request: Request, target: Target, cost: int, exchange: Exchange) -> Waiter:
+    body = request.body
+    return Waiter(*_whose(target), cost, len(body) if isinstance(body, bytes) else _STREAM_OCTETS, exchange.limit_signals > 0)
 
 
 def _whose(target: Target) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 
 from gateway.limits.calendar import Calendar, zone_of
 from gateway.limits.gcra import Gcra
@@ -17,10 +18,33 @@ _SMOOTHING = 0.1
 _OPEN = 0.0, None, ""
 
 
+class Quickest:
+    """How quickly a call is answered at best, by the calls of the last ten to twenty seconds; 0 before there were any.
+
+    What a call takes beyond that may have passed on its way there: then the provider counts it that much later than it left.
+    """
+
+    __slots__ = ("_best", "_next_best", "_until")
+    SPAN_S = 10.0
+
+    def __init__(self) -> None:
+        self._best = 0.0
+        self._next_best = inf
+        self._until = -inf
+
+    def beyond(self, seconds: float, now: float) -> float:
+        """How much longer than the quickest a call took that was answered now after ``seconds``."""
+        if now >= self._until:
+            self._best = 0.0 if self._until == -inf else self._next_best
+            self._next_best, self._until = inf, now + self.SPAN_S
+        self._next_best = min(self._next_best, seconds)
+        return seconds - min(self._best, self._next_best)
+
+
 class Budget:
     """What is known of one budget. ``meters`` are those of its policy's quotas, and whether each goes by the wall clock."""
 
-    __slots__ = ("_quickest", "_took", "gate", "meters", "pace", "places", "under_way")
+    __slots__ = ("_took", "gate", "meters", "pace", "places", "quickest", "under_way")
 
     def __init__(self, policy: Policy) -> None:
         self.meters = tuple(_meter(quota, policy.timezone) for quota in dict.fromkeys(policy.quotas))
@@ -28,7 +52,7 @@ class Budget:
         self.under_way = 0
         self.gate: Gate | None = None
         self.pace = Pace()
-        self._quickest = 0.0
+        self.quickest = Quickest()
         self._took = 0.0  # an ordinary call, seconds from place to place
 
     def wait(self, now: float, wall: float, cost: int, calls: int = 1) -> tuple[float, Meter | None, str]:
@@ -67,15 +91,11 @@ class Budget:
         self._took = took if not self._took else self._took + (took - self._took) * _SMOOTHING
         if heard_at is None or not self.meters:
             return
-        heard_after = heard_at - spent_at
-        if not self._quickest or heard_after < self._quickest:
-            self._quickest = heard_after
-            return
-        excess = heard_after - self._quickest
-        self._quickest += excess * _SMOOTHING * _SMOOTHING  # it was quicker once: not for ever
-        for meter, by_wall in self.meters:
-            if not by_wall:
-                meter.hold(spent_at, cost, excess)
+        excess = self.quickest.beyond(heard_at - spent_at, now)
+        if excess > 0:
+            for meter, by_wall in self.meters:
+                if not by_wall:
+                    meter.hold(spent_at, cost, excess)
 
     def states(self, now: float, wall: float) -> tuple[State, ...]:
         return tuple([meter.state(wall if by_wall else now) for meter, by_wall in self.meters])

@@ -20,12 +20,14 @@ NOBODY: frozenset[str] = frozenset()
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One call that waits. ``place`` is for the one who waits; ``octets`` are what it holds in memory meanwhile."""
+    """One call that waits. ``place`` is for the one who waits; ``octets`` are what it holds in memory meanwhile. One that has waited
+    ``before``, and was refused by its provider, stands before the others of its caller."""
 
     caller: str
     batch: bool = False
     cost: int = 1
     octets: int = 0
+    before: bool = False
     place: Any = field(default=None, repr=False)
 
 
@@ -59,7 +61,11 @@ class _Class:
         line = self.lines.get(waiter.caller)
         if line is None:
             line = self.lines[waiter.caller] = _Line()
-        line.calls.append(waiter)
+        if waiter.before:
+            line.calls.appendleft(waiter)
+            line.deficit = 0  # it was saved for another call
+        else:
+            line.calls.append(waiter)
         line.units += waiter.cost
         self.units += waiter.cost
 
@@ -111,14 +117,15 @@ class _Class:
         if not line.calls:
             del self.lines[waiter.caller]
 
-    def ahead(self, caller: str, cost: int) -> int:
-        """What goes before a call of ``caller`` that comes now, its own cost not counted."""
-        own = self.lines.get(caller)
-        rounds = cost + (own.units if own else 0)
+    def ahead(self, waiter: Waiter) -> int:
+        """What goes before ``waiter`` if it comes now, its own cost not counted."""
+        own = self.lines.get(waiter.caller)
+        before_it = own.units if own and not waiter.before else 0
+        rounds = waiter.cost + before_it
         total, before = 0, True
         for line in self.lines.values():
             if line is own:
-                total += line.units
+                total += before_it
                 before = False
             else:
                 total += min(line.units, rounds if own is None or before else rounds - 1)
@@ -162,12 +169,14 @@ class FairQueue:
         """``waiter`` leaves without having gone; whether it was there."""
         return self._classes[waiter.batch].remove(waiter)
 
-    def ahead(self, caller: str, batch: bool, cost: int) -> int:
-        """What will have gone before a call of ``caller`` that comes now, should nobody else come."""
-        own, other = self._classes[batch], self._classes[not batch]
-        ahead = own.ahead(caller, cost)
+    def ahead(self, waiter: Waiter) -> int:
+        """What will have gone before ``waiter`` if it comes now, should nobody else come."""
+        own, other = self._classes[waiter.batch], self._classes[not waiter.batch]
+        ahead = own.ahead(waiter)
         if not other.units:
             return ahead
-        if batch:  # of ninety that go, ten are batch
-            return ahead + min(other.units, (ahead + cost) * (100 - self._percent) // self._percent if self._percent else other.units)
+        if waiter.batch:  # of ninety that go, ten are batch
+            return ahead + min(
+                other.units, (ahead + waiter.cost) * (100 - self._percent) // self._percent if self._percent else other.units
+            )
         return ahead + min(other.units, (ahead * self._percent + self._credit) // (100 - self._percent))

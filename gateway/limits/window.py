@@ -13,8 +13,7 @@ from math import inf
 from gateway.limits.quota import Quota, seconds_until
 from gateway.limits.store import State
 
-_MOST_HELD = 100  # a hundredth of the period: a budget is used to 99 % at least
-_FINEST = 10_000  # what is less than this part of the period is not worth the sorting
+_MOST_HELD = 20  # of the period: what is slower than that arrived long before its answer came
 
 
 class Window:
@@ -57,10 +56,8 @@ class Window:
         self._take_out(spent_at + self._period_s, cost)
 
     def hold(self, spent_at: float, cost: int, excess: float) -> None:
-        """Let a call count ``excess`` seconds longer, at most a hundredth of the period: the provider may have counted it that much
+        """Let a call count ``excess`` seconds longer, at most a twentieth of the period: the provider may have counted it that much
         later than it left, and the next ones may arrive sooner."""
-        if excess * _FINEST < self._period_s:
-            return
         end = spent_at + self._period_s
         for _ in range(self._take_out(end, cost)):
             insort(self._ends, end + min(excess, self._period_s / _MOST_HELD), self._gone)

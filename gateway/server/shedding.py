@@ -26,7 +26,7 @@ _LEAST = 0.05
 _HEAD_END = b"\r\n\r\n"
 _MOST_OCTETS = 8192
 # What could say that more than the head belongs to the request, or that the answer must be another one: such are served the long way.
-_PARTICULAR = re.compile(rb"content-length|transfer-encoding|expect:|upgrade:|connection:|origin:|/healthz| HTTP/1\.0\r\n", re.IGNORECASE)
+_PARTICULAR = (b"content-length", b"transfer-encoding", b"expect:", b"upgrade:", b"connection:", b"origin:", b"/healthz")
 _REQUEST_LINE = re.compile(rb"GET /[!-~]* HTTP/1\.1\r\n")
 _REQUEST_ID = re.compile(rb"\r\nx-request-id: ?([!-~]{1,128})\r\n", re.IGNORECASE)
 
@@ -72,7 +72,10 @@ def is_whole_and_plain(data: bytes) -> bool:
     """Whether ``data``, received on a connection that waits for a request, is one GET and nothing else."""
     if len(data) > _MOST_OCTETS or data.find(_HEAD_END) != len(data) - 4:
         return False
-    return _REQUEST_LINE.match(data) is not None and _PARTICULAR.search(data) is None
+    if _REQUEST_LINE.match(data) is None:
+        return False
+    lowered = data.lower()
+    return not any([part in lowered for part in _PARTICULAR])  # noqa: C419 - a list is quicker
 
 
 def request_id_of(data: bytes) -> str | None:

@@ -49,13 +49,18 @@ class Injections:
         key = (name, instance.handle if instance else "")
         found = self._known.get(key)
         pair = self._pairs.pair(name)
-        if found is None or found.instance is not instance or found.pair is not pair:
+        # A mapping may have been read twice: what was worked out for the one holds for the other.
+        if found is None or found.pair is not pair or (found.instance is not instance and not _same(found.instance, instance)):
             secrets = [secret.reveal() for one in self._pairs.pairs(name) for secret in (one.user, one.organization)]
             if instance:
                 secrets.append(instance.token.reveal())
             masked = needles(secret for secret in secrets if len(secret) >= _SHORTEST_MASKED)
             found = self._known[key] = Injection(pair, instance, build(pair, instance), masked)
         return found
+
+
+def _same(one: Instance | None, other: Instance | None) -> bool:
+    return one is not None and other is not None and one.token == other.token
 
 
 def head_of(

@@ -12,6 +12,7 @@ import pytest
 
 from tests.acceptance.world import Mapped, World, check_problem
 from tests.support.answers import Answer
+from tests.support.origin import head, script
 
 
 def at_once(mapped: list[Mapped], count: int) -> list[Answer]:
@@ -147,10 +148,42 @@ def test_a_hit_carries_no_spent_budget_away(world: World) -> None:
         assert (hit.status, hit.value("cache-status")[:12]) == (200, "gateway; hit")
 
 
-def test_upstream_errors_cost(world: World) -> None:
-    """What leaves is spent, whatever comes back."""
-    acme = world.customer("bycustomer", environment="dead")
-    assert [acme.get("/contacts").status for _ in range(6)] == [502] * 5 + [429]
+def saying(status: str, body: bytes) -> bytes:
+    """A JSON answer."""
+    return head(status, "Content-Type: application/json", f"Content-Length: {len(body)}") + body
+
+
+def used(world: World, mapped: Mapped) -> int:
+    """What is spent of a budget of one quota."""
+    return sum(int(row["used"]) for row in world.admin("GET", "/limits").json()["items"] if row["key"] == mapped.handle)
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 501])
+def test_upstream_errors_cost(world: World, status: int) -> None:
+    """What leaves is spent, whatever comes back. (Cloud Elements' own 429 says so of a payload: no limit of a provider.)"""
+    acme = world.customer("erring", environment="raw")
+    world.raw.behaviours["told"] = script(saying(f"{status} Their Words", b'{"message":"Request payload too large"}'))
+    world.raw.forget()
+    answers = [acme.get("/told") for _ in range(7)]
+    assert [(answer.status, answer.reason) for answer in answers[:5]] == [(status, "Their Words")] * 5
+    for answer in answers[5:]:
+        check_problem(answer, 429, "rate-limited", "gateway")
+    assert (len(world.raw.requests), used(world, acme)) == (5, 5)
+
+
+def test_what_is_sent_once_more_costs_once_more(world: World) -> None:
+    acme = world.customer("erring", environment="raw")
+    world.raw.behaviours["away"] = script(saying("503 Service Unavailable", b"{}"))
+    world.raw.forget()
+    assert [acme.get("/away").status for _ in range(4)] == [503, 503, 503, 429]
+    assert (len(world.raw.requests), used(world, acme)) == (5, 5)
+
+
+def test_refused_connections_cost_nothing(world: World) -> None:
+    """A call that provably never left gives back what it took."""
+    acme = world.customer("erring", environment="dead")
+    assert [acme.get("/contacts").status for _ in range(12)] == [502] * 12
+    assert used(world, acme) == 0
 
 
 def test_platform_calls_are_free(world: World) -> None:

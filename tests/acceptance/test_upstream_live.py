@@ -34,8 +34,13 @@ def test_the_misbehaving_sandbox_passes_through(world: World) -> None:
         limited = acme.get("/contacts")
     assert (limited.status, limited.value("retry-after")) == (429, "3")
     assert limited.value("content-type").startswith("application/json")
+    problem = check_problem(acme.get("/contacts"), 429, "rate-limited", "gateway")
+    assert 1 <= problem["retryAfter"] <= 3
+    other = world.customer("plain", like="closeio")
+    with world.dev.dials(closeio={"error": {"next": 2, "status": 503}}):  # it is asked once more
+        assert other.get("/contacts").status == 503
     with world.dev.dials(closeio={"error": {"next": 1, "status": 503}}):
-        assert acme.get("/contacts").status == 503
+        assert other.call("POST", "/contacts", "Content-Type: application/json", body=b"{}").status == 503
 
 
 def test_a_cut_answer_does_not_look_complete(world: World) -> None:

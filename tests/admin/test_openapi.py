@@ -22,14 +22,16 @@ from gateway.callers import Callers
 from gateway.callers.store import Keys
 from gateway.database.engine import open_database, upgrade
 from gateway.errors import GatewayError
-from gateway.exchange import Exchange
+from gateway.exchange import Environment, Exchange
 from gateway.explaining import Explainer
 from gateway.instances import Resolver
 from gateway.instances.store import Instances
 from gateway.instances.vault import Vault
 from gateway.limits import Limits
-from gateway.limits.store import Policy
 from gateway.operations import Operations
+from gateway.pauses import Pauses
+from gateway.pauses.store import StoredPauses
+from gateway.secret import Secret
 from gateway.server.admin import AdminParts, make_app
 from gateway.server.admin_routes import ROUTES
 from gateway.server.examples import EXAMPLES
@@ -42,8 +44,8 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent, as_json
 from gateway.upstream.client import Client
 from gateway.upstream.pool import ClientSettings
-from gateway.upstream.sender import Sender
 from tests.admin.conftest import PREFIX, Api
+from tests.support.rooms import budget, open_sender
 
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -56,13 +58,13 @@ async def app(tmp_path: Path) -> AsyncIterator[web.Application]:
     async with open_database(tmp_path / "gateway.db") as database:
         vault, keys = Vault([("k1", b"1" * 32)]), Keys(database)
         cache = Cache(lambda _: CachePolicy(), MemoryStore(1, time), time, 1)
-        limits = Limits(lambda _: Policy(), monotonic, time)
-        async with Client(ClientSettings()) as client:
-            resolver = Resolver({}, None, Instances(database, vault))
-            explainer = Explainer(keys, resolver, cache, limits, Sender(client, limits, monotonic))
+        limits, instances, pauses = Limits(budget(), monotonic, time), Instances(database, vault), Pauses(StoredPauses(database), time)
+        nowhere = Environment("dev", "http://127.0.0.1:1", Secret("u"), Secret("o"))
+        async with Client(ClientSettings()) as client, open_sender(client, nowhere, limits, instances) as sender:
+            explainer = Explainer(keys, Resolver({}, None, instances), cache, limits, sender, pauses)
             telemetry = Telemetry(Metrics([]), None, Recent())
             operations = Operations(database, vault, Config())
-            yield make_app(AdminParts(operations, Callers(keys, time), cache, limits, telemetry, Health(), explainer))
+            yield make_app(AdminParts(operations, Callers(keys, time), cache, limits, telemetry, Health(), explainer, pauses))
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from typing import Any
@@ -40,25 +41,30 @@ def test_json_tells_what_happened_and_where_everything_is(bare) -> None:
         assert process.wait(20) == 0
         assert process.stdout.read() == ""
     assert set(told) == {"sandbox", "data", "admin", "service_key", "admin_key", "calls", "metrics"}
-    assert [call["status"] for call in told["calls"]] == [200, 200, 200, 401, 429]
+    assert [call["status"] for call in told["calls"]] == [200, 200, 200, 401, 429, 200, 200]
     assert [call["headers"].get("Cache-Status", "").split(";")[1:2] for call in told["calls"][:3]] == [
         [" fwd=uri-miss"],
         [" hit"],
         [" hit"],
     ]
     assert all(set(call) == {"title", "method", "url", "status", "headers", "body"} for call in told["calls"])
-    assert any(line.startswith("gateway_rate_limited_total{") for line in told["metrics"])
+    budgets, waited = told["calls"][5:]
+    assert [json.loads(budgets["body"])["items"][0][name] for name in ("element", "remaining", "waiting")] == ["closeio", 0, 1]
+    assert waited["headers"]["Preference-Applied"] == "wait=5"
+    assert float(re.findall(r"queue;dur=([\d.]+)", waited["headers"]["Server-Timing"])[0]) > 500
+    for action in ("rejected", "queued"):
+        assert f'gateway_rate_limited_total{{action="{action}",element="closeio",environment="dev"}} 1.0' in told["metrics"]
     assert list(bare.folder.iterdir()) == []
 
 
 def test_limits_and_cache_rules_of_a_configuration_are_taken(bare) -> None:
     (bare.folder / "gateway.toml").write_text(GIVEN)
-    first, second, third, _, last = demo(bare, "-c", "gateway.toml")["calls"]
+    first, second, third, _, refused, *_ = demo(bare, "-c", "gateway.toml")["calls"]
 
     assert [call["headers"]["Cache-Status"].partition(";")[2][:4] for call in (first, second, third)] == [" fwd"] * 3
     assert "hit" not in second["title"].partition(" Under ")[0]
     assert second["title"].endswith("Under the configuration given it is no hit.")
-    assert last["status"] == 429, "Close.io keeps the demo's small budget"
+    assert refused["status"] == 429, "Close.io keeps the demo's small budget"
 
 
 def test_a_mistake_in_that_configuration_is_told_as_everywhere(bare) -> None:
@@ -73,5 +79,6 @@ def test_people_read_the_same_as_text(bare) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "a hit." in done.stdout
+    assert "  Preference-Applied: wait=5" in done.stdout
     assert "What Prometheus sees:" in done.stdout
     assert "Now you." not in done.stdout

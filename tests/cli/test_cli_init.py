@@ -125,8 +125,8 @@ def test_db_upgrade_makes_the_database_that_others_ask_for(cli) -> None:
     again = cli.here("db", "upgrade")
 
     assert "gateway db upgrade" in asked.stderr
-    assert made == {"database": str(cli.folder / "gateway.db"), "version": "0001"}
-    assert "0001" in again.stdout
+    assert made == {"database": str(cli.folder / "gateway.db"), "version": "0002"}
+    assert "0002" in again.stdout
     assert cli.json("keys", "list") == {"items": [], "next_cursor": None}
 
 

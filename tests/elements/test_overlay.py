@@ -8,6 +8,8 @@ import pytest
 
 from gateway.config import ConfigError, load, without_effect
 from gateway.elements.preset import shipped
+from gateway.limits.signals import Signal
+from gateway.policies import guard_settings, limit_rules
 from gateway.settings import Config, LimitSignal
 
 HUBSPOT = shipped()["hubspot"].element
@@ -98,8 +100,18 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, where: str) -> None:
     assert [problem.partition(":")[0] for problem in raised.value.problems] == [where]
 
 
-def test_what_has_no_effect_is_named_where_the_configuration_says_it_only(tmp_path: Path) -> None:
+def test_what_presets_say_and_what_is_said_of_elements_has_an_effect(tmp_path: Path) -> None:
     assert without_effect(loaded(tmp_path)) == []
 
     said = loaded(tmp_path, "[elements.marketo]\nconcurrency = 4\n[elements.sfdc]\nlimit_signals = [{ status = 429 }]")
-    assert without_effect(said) == ["elements.marketo.concurrency", "elements.sfdc.limit_signals"]
+    assert without_effect(said) == []
+    assert limit_rules(said, "marketo").policy.concurrency == 4
+    assert guard_settings(said, "sfdc").signals == (Signal(429),)
+
+
+def test_marketos_day_is_spent_until_its_midnight(tmp_path: Path) -> None:
+    """607 is the daily quota (API page 8.2); 606 and 615 pass sooner."""
+    config = loaded(tmp_path)
+    until = {signal.contains: signal.until for signal in guard_settings(config, "marketo").signals}
+    assert until == {'"code":"606"': None, '"code":"607"': "day", '"code":"615"': None, None: None}
+    assert limit_rules(config, "marketo").policy.timezone == "America/Chicago"

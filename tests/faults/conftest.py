@@ -44,7 +44,9 @@ listen.drain_timeout = "1s"
 upstream.connect_timeout = "1s"
 upstream.response_timeout = "1s"
 upstream.body_timeout = "1s"
+elements.plain.breaker.enabled = false
 [elements.kept]
+breaker.enabled = false
 cache.ttl = "60s"
 """
 ENVIRONMENTS = ("dev", "refusing", "full", "nowhere", "trusted", "untrusted", "misnamed", "expired", "selfsigned", "stalling", "plain")

@@ -76,7 +76,7 @@ def of_runbook() -> list[Asked]:
 
 def selectors(expression: str) -> list[str]:
     """Each vector selector in ``expression``, as a query of its own: what an ``or`` or a comparison hides."""
-    # No instance gets into this state in this version; the label it is said by is there.
+    # No instance of the scene gets into this state; the label it is said by is there.
     return [found.replace('state="needs_authorization"', 'state=~".+"') for found in _SELECTOR.findall(expression)]
 
 

@@ -19,8 +19,12 @@ log_level = "warning"
 limits = ["100000/60s"]
 cache.enabled = true
 cache.ttl = "60s"
+breaker.enabled = false
 [elements.scarce]
 limits = ["5/60s"]
+[elements.patient]
+limits = ["8/s burst 1"]
+wait = "5s"
 """
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 _SAMPLED = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01"
@@ -49,12 +53,13 @@ def gateway_at_work(folder: Path) -> Iterator[World]:
 def _calls(world: World) -> Iterator[None]:
     same, whole = head("304 Not Modified", 'ETag: "1"'), ok(b"{}", 'ETag: "1"', "Cache-Control: no-cache")
     world.raw.behaviours["confirmed"] = script(lambda request: same if request.values("if-none-match") else whole)
-    world.raw.behaviours["refused"] = script(head("429 Too Many Requests", "Content-Length: 0"))
+    world.raw.behaviours["refused"] = script(head("429 Too Many Requests", "Retry-After: 1", "Content-Length: 0"))
     world.raw.behaviours["broken"] = script(head("503 Service Unavailable", "Content-Length: 0"))
     hubspot = world.customer("hubspot")
-    others = world.customer("hubspot", "raw"), world.customer("scarce", "raw"), world.customer("hubspot", "dead")
+    others = {name: world.customer(name, "raw") for name in ("hubspot", "scarce", "patient", "refused")}
+    others["dead"] = world.customer("hubspot", "dead")
     world.admin("PATCH", f"/instances/{world.customer('hubspot').handle}", {"disabled": True})
-    dials = {"hubspot": {"rate_limit": {"every": 5}, "error": {"every": 7, "status": 503}}}
+    dials = {"hubspot": {"error": {"every": 7, "status": 503}}}
     stopping, failed = threading.Event(), []
 
     def call() -> None:
@@ -78,16 +83,17 @@ def _calls(world: World) -> Iterator[None]:
         raise failed[0]
 
 
-def _round(world: World, hubspot: Mapped, others: tuple[Mapped, Mapped, Mapped], number: int) -> None:
-    """A miss, a hit, a write, something that is not there, a revalidation, refusals by us and by the vendor, failures, a wrong key."""
-    raw, scarce, dead = others
+def _round(world: World, hubspot: Mapped, others: dict[str, Mapped], number: int) -> None:
+    """A miss, a hit, a write, something that is not there, a revalidation, refusals by us and by the vendor, a wait, failures that are
+    tried again, a wrong key."""
     hubspot.get(f"/contacts?pageSize={1 + number % 100}&where={number}", _SAMPLED)
     hubspot.get("/contacts?pageSize=1", _SAMPLED)
     hubspot.get("/contacts?pageSize=1")
     hubspot.call("POST", "/contacts", "Content-Type: application/json", body=b'{"firstName": "Ada"}')
     hubspot.get("/contacts/nobody")
-    for path in ("/confirmed", "/refused", "/broken"):
-        raw.get(path)
-    scarce.get("/contacts", "Cache-Control: no-store")
-    dead.get("/contacts")
+    for path in ("/confirmed", "/broken"):
+        others["hubspot"].get(path)
+    others["refused"].get("/refused")
+    for name in ("scarce", "patient", "patient", "dead"):
+        others[name].get("/contacts", "Cache-Control: no-store")
     world.call("GET", "/contacts", key="gwk_wrong_wrong")

@@ -21,7 +21,9 @@ WANTED = {
     "GatewayBudgetNearlySpent",
     "GatewayGateClosed",
     "GatewayBreakerOpen",
+    "GatewayEnvironmentUnauthorized",
     "GatewayInstanceNeedsAuthorization",
+    "GatewayRetriesHigh",
     "GatewayDown",
     "GatewayNotScraped",
 }

@@ -70,7 +70,7 @@ def test_ten_thousand_random_elements() -> None:
         telemetry.record(exchange)
     metrics.settle()
     found = [sample for family in metrics.registry.collect() for sample in family.samples]
-    by_element = 1 + 2 * A_HISTOGRAM + 2 + 3  # calls, two histograms, two actions, and three gauges
+    by_element = 1 + 2 * A_HISTOGRAM + 2 + 5 + 2  # calls, two histograms, two actions, five gauges, signals and retries
 
     assert len({sample.labels["element"] for sample in found if "element" in sample.labels}) == MAX_ELEMENTS + 1
     assert len(found) <= (MAX_ELEMENTS + 1) * by_element + 20

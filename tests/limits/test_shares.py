@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.errors import RateLimited
@@ -58,3 +60,25 @@ async def test_a_spent_budget_has_nothing_left() -> None:
             await spend(limits, target("acme"))
 
     assert limits.shares() == {("dev", "hubspot"): 0.0}
+
+
+async def test_who_waits_and_whose_gate_is_closed_by_element() -> None:
+    clock = Clock()
+    limits = Limits(lambda _: Rules(Policy((parse_quota("10/10s"),)), wait_s=60.0), clock, clock)
+    assert (limits.waiting(), limits.gates()) == ({}, {})
+    for _ in range(10):
+        await spend(limits, target("acme"))
+        await spend(limits, target("beta"))
+    waiting = [asyncio.create_task(spend(limits, target("acme"))) for _ in range(2)]
+    await asyncio.sleep(0)
+    limits.refused(target("beta"), clock.now, 5.0, "Retry-After")
+
+    assert limits.waiting() == {("dev", "hubspot"): 2}
+    assert limits.gates() == {("dev", "hubspot"): 2}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert limits.waiting() == {}
+    clock.now += 5.5
+    assert limits.gates() == {("dev", "hubspot"): 1}
+    await limits.close()

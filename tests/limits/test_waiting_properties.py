@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.limits.waiting import QueueSettings
+from tests.support.limit_laws import LAW
 from tests.support.limit_oracle import broken, crowded, soonest, spent_by, used
-from tests.support.limit_scenes import Call, Scene, Went
-
-LAW = settings(deadline=None, derandomize=True, max_examples=60, database=None)
+from tests.support.limit_scenes import Call, Scene
 
 ticks = st.integers(0, 160).map(lambda tick: tick / 16)
 short = st.integers(0, 48).map(lambda tick: tick / 16)
 windows = st.builds("{}/{}s".format, st.integers(1, 6), st.integers(1, 4))
 even = st.builds("{}/{}s burst {}".format, st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))
-calendars = st.builds("{}/{}".format, st.integers(3, 12), st.sampled_from(["day", "month"]))
+calendars = st.builds("{}/{}".format, st.integers(3, 9), st.sampled_from(["day", "month"]))
 several = st.lists(windows | even | calendars, min_size=1, max_size=3, unique=True)
+own_windows = st.builds("{}/{}s".format, st.integers(3, 6), st.integers(1, 6))  # room for the dearest call
+owns = st.lists(own_windows, min_size=1, max_size=2, unique=True).map(tuple)
 slid = st.lists(windows, min_size=1, max_size=3, unique=True)
-zones = st.sampled_from(["UTC", "Europe/Berlin", "America/Chicago", "Asia/Kathmandu"])
-# A minute or less before a midnight, a month's end, a change to and from summer time; in one or other of the zones.
-walls = st.sampled_from([(2026, 3, 28, 22, 59), (2026, 3, 31, 21, 59), (2026, 10, 31, 4, 59), (2026, 11, 1, 5, 59), (2026, 5, 7, 18, 14)])
+# Five seconds before a midnight: of a day with a change to or from summer time, of a month's end, of a zone with an odd offset.
+midnights = st.sampled_from(
+    [
+        ("UTC", datetime(2026, 2, 28, 23, 59, 55, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 3, 28, 22, 59, 55, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 3, 31, 21, 59, 55, tzinfo=UTC)),
+        ("America/Chicago", datetime(2026, 11, 1, 4, 59, 55, tzinfo=UTC)),
+        ("America/Chicago", datetime(2026, 11, 2, 5, 59, 55, tzinfo=UTC)),
+        ("Asia/Kathmandu", datetime(2026, 5, 7, 18, 14, 55, tzinfo=UTC)),
+    ]
+)
 
 
 def _calls(costs: st.SearchStrategy[int], leaves: bool) -> st.SearchStrategy[list[Call]]:
@@ -55,13 +65,13 @@ def assert_never_above(scene: Scene, quotas: list[str], timezone: str, places: i
 
 
 @LAW
-@given(several, st.none() | st.integers(1, 3), st.dictionaries(st.sampled_from("ab"), slid.map(tuple)), zones, walls,
+@given(several, st.none() | st.integers(1, 3), st.dictionaries(st.sampled_from("ab"), owns), midnights,
        _calls(st.integers(1, 3), leaves=True))  # fmt: skip
 def test_no_window_no_calendar_period_and_no_number_of_places_is_ever_exceeded(
-    quotas: list[str], places: int | None, own: dict[str, tuple[str, ...]], timezone: str, wall: tuple[int, ...], calls: list[Call]
+    quotas: list[str], places: int | None, own: dict[str, tuple[str, ...]], midnight: tuple[str, datetime], calls: list[Call]
 ) -> None:
-    at = datetime(*wall, 50, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
-    scene = Scene(*quotas, concurrency=places, own=own, timezone=timezone, batch="c", wall=at)
+    timezone, before = midnight
+    scene = Scene(*quotas, concurrency=places, own=own, timezone=timezone, batch="c", wall=before.timestamp())
 
     scene.play(calls)
 
@@ -70,7 +80,7 @@ def test_no_window_no_calendar_period_and_no_number_of_places_is_ever_exceeded(
 
 
 @LAW
-@given(slid, slid.map(tuple), _calls(st.integers(1, 3), leaves=True))
+@given(slid, owns, _calls(st.integers(1, 3), leaves=True))
 def test_what_was_refused_gone_or_never_sent_has_spent_in_no_budget(quotas: list[str], own: tuple[str, ...], calls: list[Call]) -> None:
     scene = Scene(*quotas, own={"a": own})
 
@@ -122,6 +132,41 @@ def test_answers_of_uneven_latency_cost_no_more_than_a_hundredth(quotas: list[st
         assert went * 0.99 <= optimum + 0.001
 
 
+@LAW
+@given(st.integers(1, 6), st.lists(st.integers(0, 64).map(lambda tick: tick / 6400), min_size=40, max_size=40))
+def test_what_the_provider_counts_when_it_answers_is_within_its_window_too(limit: int, jitter: list[float]) -> None:
+    """As long as answers are uneven by no more than a hundredth of the period, of which those have not to be seen that only seem quick."""
+    scene = Scene(f"{limit}/1s")
+
+    scene.run(_demand(scene, len(jitter), [0.0625 + late for late in jitter], 2 * limit))
+
+    counted = sorted((one.went or 0.0) + one.call.latency for one in scene.went)
+    seen_slow = counted[limit:]  # the first may have been slow, and nothing to compare it with
+    for earlier, later in zip(seen_slow, seen_slow[limit:], strict=False):
+        assert later - earlier >= 1 - 0.005
+
+
+@LAW
+@given(
+    midnights, st.integers(1, 9), st.sampled_from(["day", "month"]), st.lists(st.integers(0, 79).map(lambda tick: tick / 16), min_size=1)
+)
+def test_what_is_too_much_for_a_day_goes_at_midnight(midnight: tuple[str, datetime], limit: int, period: str, times: list[float]) -> None:
+    timezone, before = midnight
+    ends = (
+        period == "day"
+        or before.astimezone(ZoneInfo(timezone)).month != (before + timedelta(seconds=5)).astimezone(ZoneInfo(timezone)).month
+    )
+    scene = Scene(f"{limit}/{period}", timezone=timezone, wall=before.timestamp())
+
+    went = scene.play([Call(at=at, wait=60) for at in times])
+
+    at_once = [one for one in went if one.went == one.came]
+    at_midnight = [one for one in went if one.went == pytest.approx(5.0, abs=0.001)]
+    assert len(at_once) == min(len(times), limit)
+    assert len(at_midnight) == (min(len(times) - len(at_once), limit) if ends else 0)
+    assert all(one.ended == one.came for one in went if one.went is None)
+
+
 async def _demand(scene: Scene, calls: int, latencies: list[float], workers: int) -> None:
     """``calls`` calls by callers of whom some always wait, and who come again once answered."""
     numbers = iter(range(calls))
@@ -151,19 +196,33 @@ def test_when_all_is_over_nothing_is_left_however_they_left(quotas: list[str], p
 
 
 @LAW
-@given(windows, st.lists(st.tuples(ticks, short), min_size=2, max_size=30))
-def test_who_leaves_in_the_very_moment_of_being_let_go_gives_it_back(quota: str, times: list[tuple[float, float]]) -> None:
-    """Every call's caller leaves just when the first budget opens again, or a little before or after."""
-    period = int(quota.partition("/")[2].rstrip("s"))
-    rush = [Call(at=0.0, wait=60, latency=0.0) for _ in range(6)]
-    leavers = [Call(at=at / 16, wait=60, leaves=period - at / 16 + (after - 1.5) / 1024, left=False) for at, after in times]
+@given(windows, st.lists(st.tuples(st.integers(1, 15), st.integers(0, 6), st.sampled_from([0, 0, -1, 1])), min_size=2, max_size=20))
+def test_who_leaves_in_the_very_moment_of_being_let_go_gives_it_back(quota: str, leavers: list[tuple[int, int, int]]) -> None:
+    """Callers who leave just when the budget opens again, so many turns of the loop after, or a millisecond before or after."""
+    period = float(quota.partition("/")[2].rstrip("s"))
     scene = Scene(quota)
+    first = [Call(cost=scene.most, latency=0.0)]
+    gone = [
+        Call(
+            at=tick / 16, wait=300, leaves=period - tick / 16 + beside / 1024, turns=turns, latency=1.0, left=False, caller=f"{number % 3}"
+        )
+        for number, (tick, turns, beside) in enumerate(leavers)
+    ]
+    rest = [Call(at=0.96875, caller="rest", wait=300, latency=0.0) for _ in range(6)]
 
-    scene.play([*rush, *leavers])
+    scene.play([*first, *gone, *rest])
 
-    times_of_rush = [one.went for one in scene.all if one.call.left]
-    assert times_of_rush == pytest.approx(soonest([quota], 6), abs=0.002)
+    times = [one.went for one in scene.all if one.call.caller == "rest"]
+    assert times == pytest.approx([period + moment for moment in soonest([quota], 6)], abs=0.003)
     scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_who_waits_behind_one_who_leaves_just_then_goes_at_once(turns: int) -> None:
+    scene = Scene("1/4s")
+    leaver = Call(at=1.0, wait=60, leaves=3.0, turns=turns, latency=1.0, left=False)
+    scene.play([Call(), leaver, Call(at=2.0, wait=60, caller="b")])
+    assert scene.all[-1].went == pytest.approx(4.0, abs=0.001)
 
 
 @LAW
@@ -189,13 +248,15 @@ def _octets_waiting(scene: Scene) -> int:
 def test_the_gauge_counts_who_waits() -> None:
     scene = Scene("1/4s")
 
-    async def main() -> None:
-        playing = asyncio.ensure_future(scene.all_of([Call(wait=60) for _ in range(5)]))
+    async def counted() -> list[int]:
         counts = []
         for _ in range(5):
             await asyncio.sleep(3.5)
             counts.append(scene.limits.waiting().get(("dev", "hubspot"), 0))
-        await playing
+        return counts
+
+    async def main() -> None:
+        _, counts = await asyncio.gather(scene.all_of([Call(wait=60) for _ in range(5)]), counted())
         assert counts == [4, 3, 2, 1, 0]
 
     scene.run(main())

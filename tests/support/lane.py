@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
+from gateway.upstream.classifier import SAMPLE
 from tests.support.answers import Answer, MalformedError
 from tests.support.cases import BASE, PARTIAL, Case, Seen, ask
 from tests.support.origin import BODY, Origin, Recorded
@@ -126,15 +127,15 @@ class Lane:
             self.send(caller, request)
             answer = caller.answer()
         assert answer is not None, "the call after it is not served"
-        assert (answer.status, answer.body) == (200, BODY), "the call after it got another answer"
+        assert (answer.status, answer.body) == (200, BODY), f"the call after it got another answer: {answer.status} {answer.body[:500]!r}"
         surplus = {name.lower() for name, _ in answer.fields} - PLAIN_ANSWER
         assert not surplus, f"the call after it got somebody else's fields: {surplus}"
         (found,) = [item for item in self.origin.requests if item.target == target]
         self.check_clean(found, request)
 
     def own(self) -> list[Recorded]:
-        """What reached the origin, but for sentinels."""
-        return [item for item in self.origin.requests if not item.target.startswith(f"{BASE}/sentinel-")]
+        """What reached the origin, but for sentinels, and for what the gateway asks by itself after a 401."""
+        return [item for item in self.origin.requests if not item.target.startswith((f"{BASE}/sentinel-", BASE + SAMPLE))]
 
     def check_clean(self, found: Recorded, sent: bytes, *, platform: bool = False, customer: str = "acme") -> None:
         """What holds for every request that reaches an origin (contract 2.3), given what the caller sent."""

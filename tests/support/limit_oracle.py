@@ -19,7 +19,7 @@ Spent = tuple[float, int]
 
 def spent_by(went: Iterable[Went]) -> list[Spent]:
     """What reached the provider, in the order in which it left."""
-    return sorted((one.went or 0.0, one.call.cost) for one in went if one.counts)
+    return sorted((one.went or 0.0, one.cost) for one in went if one.counts)
 
 
 def broken(text: str, spent: Sequence[Spent], wall: float = 0.0, timezone: str = "UTC") -> str:

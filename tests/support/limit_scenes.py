@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.callers.keys import CallerKey
 from gateway.errors import RateLimited
@@ -20,6 +20,7 @@ from gateway.limits.waiting import QueueSettings
 from gateway.secret import Secret
 from tests.support.virtual_time import VirtualTimeLoop, run
 
+T = TypeVar("T")
 NOON = 1_780_000_000.0 - 1_780_000_000.0 % 86400 + 43200
 MOST = 9  # the highest cost of a call
 _SECRET = Secret("none")
@@ -32,7 +33,8 @@ class Call:
     """A call that comes at ``at`` (seconds after the scene's begin) and would wait ``wait`` whole seconds (None: it does not say).
 
     Once let go, its answer begins after ``latency`` seconds and it is over ``body`` seconds later; ``left`` False: it turns out after
-    ``latency`` that it could not be sent. ``leaves``: its caller goes that long after it came, whatever becomes of it.
+    ``latency`` that it could not be sent. ``leaves``: its caller goes that long after it came, and so many
+    ``turns`` of the loop more, whatever becomes of it.
     """
 
     at: float = 0.0
@@ -43,6 +45,7 @@ class Call:
     body: float = 0.0
     left: bool = True
     leaves: float | None = None
+    turns: int = 0
     octets: int = 0
     handle: str = "one"
     element: str = "hubspot"
@@ -50,9 +53,13 @@ class Call:
 
 @dataclass(eq=False, slots=True)
 class Went:
-    """What became of a ``call``: came at ``came``, let go at ``went`` (None: never), refused or gone ``ended``."""
+    """What became of a ``call``: came at ``came``, let go at ``went`` (None: never), refused or gone ``ended``.
+
+    ``cost`` is what it costs: never more than its element allows at once.
+    """
 
     call: Call
+    cost: int = 1
     came: float = inf
     went: float | None = None
     ended: float = inf
@@ -84,6 +91,7 @@ class Scene:
         wall: float = NOON,
     ) -> None:
         self.loop = VirtualTimeLoop(begin)
+        self.most = min([MOST, *[parse_quota(text).most for text in quotas]])
         self.begin = begin
         self.wall = wall
         policy = Policy(tuple(parse_quota(text) for text in quotas), scope, timezone, concurrency)
@@ -106,6 +114,7 @@ class Scene:
     async def make(self, call: Call, went: Went | None = None) -> Went:
         """``call``, now, until it is over, refused, or its caller leaves."""
         went = went or Went(call)
+        went.cost = min(call.cost, self.most)
         went.came = self.loop.time()
         self.all.append(went)
         exchange = went.exchange
@@ -133,14 +142,18 @@ class Scene:
             return await self.make(call)
         went = Went(call)
         task = asyncio.ensure_future(self.make(call, went))
-        handle = self.loop.call_at(self.begin + call.at + call.leaves, task.cancel)
+        self.loop.call_at(self.begin + call.at + call.leaves, self._leave, task, call.turns)
         try:
             return await task
         except asyncio.CancelledError:
             went.cancelled = True
             return went
-        finally:
-            handle.cancel()
+
+    def _leave(self, task: asyncio.Task[Went], turns: int) -> None:
+        if turns:
+            self.loop.call_soon(self._leave, task, turns - 1)
+        else:
+            task.cancel()
 
     async def all_of(self, calls: Iterable[Call]) -> list[Went]:
         """What became of ``calls``, in their order."""
@@ -150,7 +163,7 @@ class Scene:
         """``all_of``, to the end."""
         return self.run(self.all_of(calls))
 
-    def run(self, main: Any) -> Any:
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
         """What the coroutine ``main`` returns, run in this scene's time."""
         return run(main, self.loop)
 

@@ -19,7 +19,9 @@ from tests.support.processes import configuration
 from tests.survival.scene import Planted, Scene, plant
 
 OFF = "breaker.enabled = false\n"
-BRITTLE = 'breaker.minimum_calls = 4\nbreaker.open = "400ms"\nbreaker.max_open = "2s"\nbreaker.probes = 2\nbreaker.ramp = "0s"\nretries = 0\n'
+BRITTLE = (
+    'breaker.minimum_calls = 4\nbreaker.open = "800ms"\nbreaker.max_open = "3s"\nbreaker.probes = 2\nbreaker.ramp = "0s"\nretries = 0\n'
+)
 GATED = 16
 ELEMENTS = {
     "plain": OFF,
@@ -45,10 +47,10 @@ ELEMENTS = {
     "gated": OFF,
     "sfdc": OFF,
     "marketo": OFF,
-    "chaos": OFF + 'concurrency = 3\nresponse_timeout = "400ms"\nbody_timeout = "200ms"',
+    "chaos": OFF + 'concurrency = 12\nbulkhead = 12\nwait = "5s"\nresponse_timeout = "300ms"\nbody_timeout = "100ms"',
     "popular": OFF + '[elements.popular.cache]\nttl = "1h"',
 }
-FRESH = 40
+FRESH = 60
 ELEMENTS |= {f"fresh{number}": OFF + 'limits = ["10000/h"]\nconcurrency = 1' for number in range(FRESH)}
 CUSTOMERS = {("acme" if element == "plain" else element): element for element in ELEMENTS} | {
     f"gated-{number}": "gated" for number in range(GATED)

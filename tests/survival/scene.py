@@ -7,26 +7,29 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from gateway.cli import session
-from gateway.models import NewInstance, NewKey
+from gateway.models import InstanceQuery, NewKey
 from gateway.operations import Operations
 from tests.acceptance.commands import exchange
 from tests.faults.conftest import Stage, Template
 from tests.support.answers import Answer
-from tests.support.cases import BASE
+from tests.support.cases import BASE, ask
 from tests.support.origin import Origin
 from tests.support.processes import ROOT, SEEN, Canaries, Gateway, configuration, run
 from tests.support.raw import Caller
 
+_serial = count(1)
 _COUNTED = {
     "gateway_requests_total": ("requests", "status"),
     "gateway_upstream_requests_total": ("upstream", "status"),
@@ -39,7 +42,8 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class Planted(Template):
-    """A folder with customers, their handles, and a key of ``batch`` priority."""
+    """A folder with customers, their handles (by ``customer`` in the first environment, and by ``environment/customer``), and a key of
+    batch priority."""
 
     batch: str = field(default="", repr=False)
     handles: Mapping[str, str] = field(default_factory=dict)
@@ -48,9 +52,30 @@ class Planted(Template):
 class Scene(Stage):
     """A gateway, the origin behind its environment ``dev``, and its books."""
 
-    def __init__(self, gateway: Gateway, origin: Origin, planted: Planted) -> None:
+    def __init__(self, gateway: Gateway, origin: Origin, planted: Planted, others: Sequence[Origin] = ()) -> None:
+        """``others`` stand behind further environments."""
         super().__init__(gateway, origin, planted)
         self.planted = planted
+        self.others = others
+
+    def rest(self) -> None:
+        super().rest()
+        for origin in self.others:
+            assert origin.wait(lambda origin=origin: all(wire.idle or wire.closed.is_set() for wire in origin.wires))  # type: ignore[misc]
+            origin.drop_idle()
+
+    def request(self, line: str, *fields: str, body: bytes = b"", key: str | None = None, customer: str = "acme") -> bytes:
+        """As of ``Stage``, for many threads at once: each call has an id of its own."""
+        request_id = f"survival-{os.getpid()}-{next(_serial)}"
+        self.called.append(request_id)
+        octets = ask(line, f"X-Request-Id: {request_id}", *fields, body=body)
+        octets = octets.replace(b"Gateway-Customer: acme", b"Gateway-Customer: " + customer.encode(), 1)
+        return octets.replace(b"@KEY@", (key or self.gateway.key).encode(), 1)
+
+    def logged(self) -> dict[str, list[str]]:
+        """As of ``Stage``. A call with an Idempotency-Key outlives its caller, and then has a second line under the same id, which is left
+        out here: it is the gateway's own, and counts as no caller's."""
+        return {key: lines[:1] if lines[:1] == ["caller-left"] else lines for key, lines in super().logged().items()}
 
     def begin(self, line: str, *fields: str, body: bytes = b"", key: str | None = None, customer: str = "acme") -> Caller:
         """A caller that has sent a call and waits for its answer; to be closed by the test."""
@@ -67,30 +92,17 @@ class Scene(Stage):
     def limits(self) -> list[dict[str, Any]]:
         return list(self.admin("GET", "/admin/v1/limits").json()["items"])
 
-    def decisions(self, request_id: str) -> dict[str, list[str]]:
-        """What was decided about a call, by room, each as ``decision: reason``."""
-        found: dict[str, list[str]] = {}
-        (record,) = [
-            one for one in self.admin("GET", "/admin/v1/exchanges?limit=200").json()["items"] if one["request_id"] == request_id
-        ]
-        for one in record["decisions"]:
-            found.setdefault(one["room"], []).append(f"{one['decision']}: {one['reason']}")
-        return found
-
     def state(self, metric: str, element: str, environment: str = "dev") -> float:
         """A gauge of an element."""
-        return sum(
-            sample.value
-            for sample in self._samples()
-            if sample.name == metric and sample.labels.get("element") == element and sample.labels.get("environment") == environment
-        )
+        where = {"environment": environment, "element": element}
+        return float(sum(sample.value for sample in self._samples(metric) if where.items() <= sample.labels.items()))
 
     def counts(self, element: str) -> Counter[str]:
         """All that is counted of an element in every environment, as ``requests 502``, ``upstream none``, ``retries``, …"""
         found: Counter[str] = Counter()
-        for sample in self._samples():
-            name, label = _COUNTED.get(sample.name, ("", ""))
-            if name and sample.labels.get("element", element) == element:
+        for sample in self._samples(*_COUNTED):
+            name, label = _COUNTED[sample.name]
+            if sample.labels.get("element", element) == element:
                 found[f"{name} {sample.labels[label]}" if label else name] += int(sample.value)
         return found
 
@@ -108,8 +120,8 @@ class Scene(Stage):
     def settled(self) -> None:
         """Nobody waits, and no place is held."""
         assert self.origin.wait(lambda: not self.held()), self.held()
-        samples = [sample for sample in self._samples() if sample.name == "gateway_rate_limit_waiting_calls" and sample.value]
-        assert not samples, samples
+        waiting = [sample for sample in self._samples("gateway_rate_limit_waiting_calls") if sample.value]
+        assert not waiting, waiting
 
     def held(self) -> list[dict[str, Any]]:
         return [row for row in self.limits() if row["waiting"] or (row["quota"] == "concurrency" and row["used"])]
@@ -119,9 +131,11 @@ class Scene(Stage):
         with ThreadPoolExecutor(min(count, 40)) as pool:
             return list(pool.map(lambda _: self.call(line, *fields, key=key, customer=customer), range(count)))
 
-    def _samples(self) -> list[Any]:
-        text = exchange(self.gateway.admin, "GET", "/metrics").body.decode()
-        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    def _samples(self, *names: str) -> list[Sample]:
+        """What is shown now of the metrics called so."""
+        lines = exchange(self.gateway.admin, "GET", "/metrics").body.decode().splitlines(keepends=True)
+        text = "".join([line for line in lines if line.startswith(names)])  # parsing all of it takes longer than most tests
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples if sample.name in names]
 
 
 def slug(answer: Answer) -> str:
@@ -153,15 +167,23 @@ def plant(folder: Path, customers: Mapping[str, str], settings: str, environment
     toml.write_text(configuration(dict.fromkeys(environments, f"http://127.0.0.1:9{BASE}"), settings), "utf-8")
 
     async def rows(operations: Operations) -> tuple[list[str], dict[str, str]]:
-        names: tuple[tuple[str, Literal["interactive", "batch"]], ...] = (("usual", "interactive"), ("spare", "interactive"), ("batch", "batch"))
+        names: tuple[tuple[str, Literal["interactive", "batch"]], ...] = (
+            ("usual", "interactive"),
+            ("spare", "interactive"),
+            ("batch", "batch"),
+        )
         keys = [(await operations.create_key(NewKey(name=name, priority=priority), actor="test")).key for name, priority in names]
-        handles = {}
+        mappings = [
+            {"environment": environment, "customer": customer, "element": element, "token": canaries.of(customer), "instance_id": number}
+            for environment in environments
+            for number, (customer, element) in enumerate(customers.items(), 1000)
+        ]
+        await operations.import_instances("\n".join(map(json.dumps, mappings)), "ndjson", actor="test")
+        handles: dict[str, str] = {}
         for environment in reversed(environments):  # the handles are those of the first
-            for number, (customer, element) in enumerate(customers.items(), 1000):
-                new = NewInstance(
-                    environment=environment, customer=customer, element=element, token=canaries.of(customer), instance_id=number
-                )
-                handles[customer] = (await operations.add_instance(new, actor="test")).handle
+            page = await operations.list_instances(InstanceQuery(environment=environment, limit=len(customers)))
+            for mapped in page.items:
+                handles[mapped.customer] = handles[f"{environment}/{mapped.customer}"] = mapped.handle
         return keys, handles
 
     keys, handles = session.run(toml, rows, secrets=True)

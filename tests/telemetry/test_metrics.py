@@ -20,6 +20,11 @@ CONTRACT = {
     "gateway_upstream_duration_seconds": {"environment", "element", "resource"},
     "gateway_rate_limited": {"environment", "element", "action"},
     "gateway_rate_limit_wait_seconds": {"environment", "element"},
+    "gateway_rate_limit_waiting_calls": {"environment", "element"},
+    "gateway_limit_gate_state": {"environment", "element"},
+    "gateway_limit_signals": {"environment", "element"},
+    "gateway_upstream_retries": {"environment", "element"},
+    "gateway_environment_unauthorized": {"environment"},
     "gateway_budget_remaining_ratio": {"environment", "element"},
     "gateway_problems": {"type"},
     "gateway_cache_bytes": set(),
@@ -109,6 +114,40 @@ def test_a_hit_forwards_nothing() -> None:
     metrics.count(exchange(cache="hit"))
 
     assert "gateway_upstream_requests_total{" not in metrics.expose("")[0].decode()
+
+
+def test_an_answer_that_was_followed_by_another_attempt_is_counted_with_what_it_took() -> None:
+    metrics = Metrics()
+    metrics.count(exchange(upstream_calls=2, upstream_status=200, upstream_seconds=0.5, repeated=[(503, 0.2)], limit_signals=1))
+    labels = {"environment": "dev", "element": "hubspot"}
+    where = labels | {"resource": "/contacts/{id}"}
+
+    assert value(metrics, "gateway_upstream_requests_total", **where, method="GET", status="503") == 1
+    assert value(metrics, "gateway_upstream_requests_total", **where, method="GET", status="200") == 1
+    assert value(metrics, "gateway_upstream_duration_seconds_bucket", **where, le="0.25") == 1
+    assert value(metrics, "gateway_upstream_duration_seconds_sum", **where) == pytest.approx(0.5)
+    assert value(metrics, "gateway_upstream_retries_total", **labels) == 1
+    assert value(metrics, "gateway_limit_signals_total", **labels) == 1
+
+
+def test_what_refuses_calls_is_read_at_a_scrape_and_nothing_when_nothing_is_said_of_it_any_more() -> None:
+    metrics, labels = Metrics(["dev", "prod"]), {"environment": "dev", "element": "hubspot"}
+    gates, waiting, breakers, alarms = {("dev", "hubspot"): 2}, {("dev", "hubspot"): 7, ("", ""): 3}, {("dev", "hubspot"): 1}, {"prod"}
+    metrics.watch_budgets(dict, lambda: gates, lambda: waiting)
+    metrics.watch_upstreams(lambda: breakers, lambda environment: environment in alarms)
+    metrics.count(exchange())
+
+    def read() -> list[float | None]:
+        names = "gateway_limit_gate_state", "gateway_rate_limit_waiting_calls", "gateway_breaker_state"
+        return [value(metrics, name, **labels) for name in names]
+
+    assert read() == [2, 7, 1]
+    assert [value(metrics, "gateway_environment_unauthorized", environment=name) for name in ("dev", "prod")] == [0, 1]
+    for states in (gates, waiting, breakers):
+        states.clear()
+    alarms.clear()
+    assert read() == [0, 0, 0]
+    assert value(metrics, "gateway_environment_unauthorized", environment="prod") == 0
 
 
 def test_attempts_without_an_answer_are_counted_apart() -> None:

@@ -161,10 +161,11 @@ def test_an_upstream_that_cannot_be_reached(traced: Traced) -> None:
     _, trace = traced.trace("GET ~/x", "Gateway-Environment: dead")
     check_shape(trace)
 
-    assert trace.names == ["identify", "resolve", "cache", "limits", "GET /x", "answer"]
-    assert trace.server.error == trace.attempts[0].error == trace.server.attributes["error.type"] == "upstream-unreachable"
+    assert trace.names == ["identify", "resolve", "cache", "limits", "GET /x", "limits", "GET /x", "answer"]
+    assert trace.server.error == trace.attempts[1].error == trace.server.attributes["error.type"] == "upstream-unreachable"
+    assert [attempt.error for attempt in trace.attempts] == ["connection-closed", "upstream-unreachable"]
     assert "http.response.status_code" not in trace.attempts[0].attributes
-    assert [name for name, _, _ in trace.attempts[0].events] == ["upstream: upstream-unreachable"]
+    assert [name for name, _, _ in trace.attempts[1].events] == ["upstream: upstream-unreachable"]
 
 
 def test_an_attempt_that_is_made_again_has_a_span_and_an_id_of_its_own(traced: Traced) -> None:

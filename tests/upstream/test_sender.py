@@ -70,7 +70,10 @@ async def scene(script: Script, *, limit: int = 100, response_timeout: float = 5
     limits = Limits(budget(f"{limit}/h"), time.monotonic, time.time)
     settings = GuardSettings(Timeouts(response=response_timeout), retries=retries)
     try:
-        async with Client(ClientSettings()) as client, open_sender(client, environment, limits, Mappings(target.instance), settings) as sender:
+        async with (
+            Client(ClientSettings()) as client,
+            open_sender(client, environment, limits, Mappings(target.instance), settings) as sender,
+        ):
             yield Scene(sender, target, heads)
     finally:
         server.close()

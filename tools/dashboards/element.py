@@ -12,6 +12,7 @@ _UPSTREAM = "gateway_upstream_requests_total"
 _UPSTREAM_DURATION = "gateway_upstream_duration_seconds"
 _WAIT = "gateway_rate_limit_wait_seconds"
 BREAKER = (("closed", "green"), ("half-open", "orange"), ("open", "red"))
+GATE = (("open", "green"), ("reopening", "orange"), ("closed", "red"))
 
 
 def _each_call(seconds: str) -> str:
@@ -63,10 +64,24 @@ def element() -> Dashboard:
             *percentiles(_WAIT),
         ),
         graph(
+            "Waiting",
+            "Calls that wait for the budget at present",
+            "short",
+            (f"sum by (environment) (gateway_rate_limit_waiting_calls{{{SELECTED}}})", "{{environment}}"),
+            stacked=True,
+        ),
+        states(
+            "Gate",
+            "Whether the provider asked to be left alone: closed means that nothing of the budget is sent, reopening that little is",
+            (f"max by (environment) (gateway_limit_gate_state{{{SELECTED}}})", "{{environment}}"),
+            GATE,
+        ),
+        graph(
             "Refused by the vendor",
-            "Answers 429 a second from upstream: the real budget is smaller than the configured one, or others spend it too",
+            "Calls a second that came back because the provider's own limit was spent: it is smaller than the configured one, or others "
+            "spend it too",
             "reqps",
-            (rate(_UPSTREAM, "environment", 'status="429"'), "{{environment}}"),
+            (rate("gateway_limit_signals_total", "environment"), "{{environment}}"),
         ),
     ]
     time = [
@@ -108,6 +123,13 @@ def element() -> Dashboard:
             "Whether calls may leave: open means that none does",
             (f"max by (environment) (gateway_breaker_state{{{SELECTED}}})", "{{environment}}"),
             BREAKER,
+        ),
+        graph(
+            "Retries",
+            "Calls a second that were made once more: after a failure, a lost connection, a spent limit or a refused secret",
+            "reqps",
+            (rate("gateway_upstream_retries_total", "environment"), "{{environment}}"),
+            width=24,
         ),
     ]
     return board(
