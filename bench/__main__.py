@@ -1,5 +1,7 @@
 """``python -m bench [--quick] [--output FILE] [forward | hit | memory | scene | overload] …``: from the project's root.
 
+``python -m bench peers`` is a command of its own (``bench/contest/``).
+
 Exit status 1: a bar was missed.
 """
 
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import forward, load, overload, overload_stage, peers, sharing
+from bench.contest import command as contest
 from bench.forward import Pace
 from bench.memory import Amount, memory
 from bench.peers import BenchError
@@ -30,8 +33,11 @@ _AMOUNT, _QUICK_AMOUNT = Amount(1024**3, slow_s=8), Amount(192 * 1024**2, slow_s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, 1 where a bar was missed or something could not be measured, 2 for wrong usage."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["peers"]:
+        return contest.main(given[1:])
     parser = _parser()
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_args(given)
     if unknown := set(asked.parts) - set(_PARTS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}, only {', '.join(_PARTS)}")
     console = Console(stderr=True)

@@ -36,15 +36,19 @@ def markdown(sections: Sequence[Section], load: str, failure: str = "") -> str:
     lines = ["# Benchmarks", "", f"Python {platform.python_version()}, {os.cpu_count()} cores, load from {load}. Ratios are results;"]
     lines += ["absolute figures hold for this machine and hour only. Median (least to most) of the rounds.", ""]
     for section in sections:
-        lines += [f"## {section.title}", ""]
-        lines += [_line(section.columns), _line(["---"] * len(section.columns)), *map(_line, section.rows), ""]
-        if section.remark:
-            lines += [section.remark, ""]
+        lines += section_lines(section)
     missed = [name for section in sections for name in section.missed]
     lines.append(f"**Missed: {'; '.join(missed)}.**" if missed else "Every bar that was measured is met.")
     if failure:
         lines += ["", f"**Not finished: {failure}**"]
     return "\n".join(lines) + "\n"
+
+
+def section_lines(section: Section) -> list[str]:
+    """Heading, table and remark, with an empty line behind each."""
+    lines = [f"## {section.title}", ""]
+    lines += [_line(section.columns), _line(["---"] * len(section.columns)), *map(_line, section.rows), ""]
+    return [*lines, section.remark, ""] if section.remark else lines
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -141,7 +141,7 @@ async def _serve(runs: AbstractAsyncContextManager[Gateway], config: Config, as_
             url = gateway.accepting.url(name, address)
             _say(json.dumps({"listener": name, "url": url}) if as_json else f"{name} listener on {url}")
         for setting in without_effect(config):
-            log.warning("a setting has no effect in this version", setting=setting)
+            log.warning("a setting has no effect: no listener asks for certificates", setting=setting)
         supervisor.tell("READY=1", "STATUS=serving")
         await stop.wait()
         supervisor.tell("STOPPING=1", "STATUS=draining")
@@ -175,11 +175,11 @@ async def running(
         telemetry.metrics.watch_cache(lambda: entries.bytes, lambda: entries.entries)
         policy = memoize(lambda key: cache_policy(config, key))
         cache = Cache(policy, entries, time.time, config.cache.max_object_bytes, instances.numbered)
-        outbound = await open_outbound(config, environments, instances, telemetry, stack)
+        pauses = Pauses(StoredPauses(database), time.time)
+        outbound = await open_outbound(config, environments, instances, pauses, telemetry, stack)
         callers = Callers(caller_keys, time.time, Certificates(config.callers.certificates))
         revalidations = Revalidations(telemetry.record, time.monotonic, time.time, config.cache.max_object_bytes)
         stack.push_async_callback(revalidations.close)
-        pauses = Pauses(StoredPauses(database), time.time)
         idempotency = await _idempotency(config, database, vault, revalidations, stack)
         resolver = Resolver(environments, config.default_environment, instances, lambda element: config.element(element).hubs)
         explainer = Explainer(caller_keys, resolver, cache, outbound.limits, outbound.sender, pauses)
@@ -193,6 +193,7 @@ async def running(
             explainer,
             pauses=pauses,
             idempotency=idempotency,
+            clock=time.monotonic,
         )
         following = Following(database, instances, caller_keys, pauses, telemetry.metrics)
         health.checks += [following.degraded, outbound.credentials.degraded]
@@ -213,6 +214,7 @@ async def running(
         admin = await stack.enter_async_context(accepting.listening(admin_server, "admin", 1.0))
         drain_s = config.listen.drain_timeout
         data = await stack.enter_async_context(accepting.listening(listener.server(), "data", drain_s))
+        stack.callback(outbound.limits.drain, drain_s)
         stack.callback(setattr, health, "draining", True)
         health.started = True
         yield Gateway(data, admin, health, telemetry, cache, accepting, hurry)

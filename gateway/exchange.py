@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Container, Iterable
 from copy import copy
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -251,6 +252,8 @@ class Exchange:
     upstream_seconds: float = 0.0
     """Until the head of the answer."""
     queue_seconds: float = 0.0
+    deadline: float = inf
+    """When its caller wants it to be over, on the monotonic clock."""
     answering: float = 0.0
     """When its answer began to be written, on the monotonic clock; 0: that never happened."""
     total_seconds: float = 0.0

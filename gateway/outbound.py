@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import cache as memoize
 
 from gateway.accepting import beside
-from gateway.exchange import Environment
+from gateway.exchange import Environment, Exchange
 from gateway.instances.store import Instances
 from gateway.limits import Limits
+from gateway.pauses import Pauses
 from gateway.policies import client_settings, guard_settings, limit_rules, queue_settings
 from gateway.settings import Config
 from gateway.telemetry import Telemetry
@@ -32,7 +33,12 @@ class Outbound:
 
 
 async def open_outbound(
-    config: Config, environments: Mapping[str, Environment], instances: Instances, telemetry: Telemetry, stack: AsyncExitStack
+    config: Config,
+    environments: Mapping[str, Environment],
+    instances: Instances,
+    pauses: Pauses,
+    telemetry: Telemetry,
+    stack: AsyncExitStack,
 ) -> Outbound:
     """Everything that calls upstream; ``stack`` closes it."""
     client = await stack.enter_async_context(Client(client_settings(config)))
@@ -45,4 +51,9 @@ async def open_outbound(
     await stack.enter_async_context(beside(credentials.watch()))
     telemetry.metrics.watch_budgets(limits.shares, limits.gates, limits.waiting)
     telemetry.metrics.watch_upstreams(lambda: guards.states(time.monotonic()), credentials.alarm)
-    return Outbound(Sender(client, limits, guards, credentials, time.monotonic, time.time), limits, credentials)
+
+    def still_allowed(exchange: Exchange) -> None:
+        pauses.check(exchange.environment, exchange.customer, exchange.element)
+
+    sender = Sender(client, limits, guards, credentials, time.monotonic, time.time, still_allowed)
+    return Outbound(sender, limits, credentials)

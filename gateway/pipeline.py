@@ -9,10 +9,13 @@ hit costs nothing, a revalidation one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from gateway.cache import Cache, Found, Fresh
 from gateway.callers import Callers
+from gateway.deadlines import FIELD as DEADLINE
+from gateway.deadlines import before, deadline_of
 from gateway.exchange import Exchange, Request, Response, Target
 from gateway.explaining import FIELD, Explainer, explained, wants_explanation
 from gateway.idempotency import Idempotency, names_key
@@ -41,11 +44,14 @@ class Pipeline:
         *,
         pauses: Pauses,
         idempotency: Idempotency,
+        clock: Callable[[], float],
     ) -> None:
+        """``clock`` is monotonic, that of ``Exchange.started``."""
         self.callers = callers
         self.resolver = resolver
         self.pauses = pauses
         self.idempotency = idempotency
+        self.clock = clock
         self.cache = cache
         self.upstream = upstream
         self.sealer = sealer
@@ -63,6 +69,12 @@ class Pipeline:
         self.pauses.check(exchange.environment, exchange.customer, exchange.element)
         if FIELD in request.headers and wants_explanation(request.headers):
             return explained(await self.explainer.explain(request, target, exchange), exchange)
+        if DEADLINE not in request.headers:
+            return await self._once(target, request, exchange)
+        exchange.deadline = deadline_of(request.headers, exchange.started)
+        return await before(exchange.deadline, self._once(target, request, exchange), self.clock)
+
+    async def _once(self, target: Target, request: Request, exchange: Exchange) -> Response:
         if names_key(request):
             return await self.idempotency.once(request, target, exchange, partial(self._answer, target))
         return await self._answer(target, request, exchange)
@@ -81,7 +93,6 @@ class Pipeline:
         return found.response
 
     async def _forward(self, request: Request, target: Target, found: Found, exchange: Exchange) -> Response:
-        exchange.phase = "limits"
         sealed = must_seal(request.path)
         try:
             response = await self.upstream.send(request, target, found.conditions, exchange, sealed=sealed)

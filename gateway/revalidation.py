@@ -19,7 +19,9 @@ from gateway.exchange import Exchange, Request, Response, Stream
 log = structlog.get_logger("gateway")
 
 MOST = 64
-_THE_CALLERS = frozenset({"if-none-match", "if-modified-since", "range", "if-range", "cache-control", "pragma", "prefer", "expect"})
+_THE_CALLERS = frozenset(
+    {"if-none-match", "if-modified-since", "range", "if-range", "cache-control", "pragma", "prefer", "expect", "gateway-timeout"}
+)
 
 
 def unconditional(request: Request) -> Request:

@@ -133,6 +133,7 @@ async def house(*answers: bytes, limit: int = 100) -> AsyncIterator[House]:
                 Explainer(tables, resolver, cache, limits, sender, pauses),
                 pauses=pauses,
                 idempotency=Idempotency(kept, 1 << 16, revalidations.start),
+                clock=time.monotonic,
             )
             yield House(pipeline, tables, queue, heads)
     finally:

@@ -24,14 +24,14 @@ _PATIENCE_S = 60
 
 def same(data: bytes | memoryview, at: int) -> bool:
     """Whether ``data`` (at most 512 KiB) is what stands at offset ``at`` of the endless body."""
-    return _TWICE.startswith(data, at % _PERIOD)  # type: ignore[arg-type]  # any buffer does
+    return _TWICE.startswith(data, at % _PERIOD)
 
 
 def down(standing: Standing, customer: str, octets: int) -> float:
     """Fetch ``octets``; the seconds it took. Raises ``BenchError`` where something else came."""
     with _connected(standing) as connection:
         started = time.perf_counter()
-        connection.sendall(_head(standing, customer, f"GET {_TARGET}?octets={octets}", ""))
+        connection.sendall(standing.head(f"GET {_TARGET}?octets={octets}", customer))
         head, rest = _answer_head(connection)
         received, unchanged = len(rest), same(rest, 0)
         buffer = bytearray(BLOCK)
@@ -49,7 +49,7 @@ def up(standing: Standing, customer: str, octets: int) -> float:
     """Send ``octets``; the seconds until the origin's answer. Raises ``BenchError`` where something else arrived there."""
     with _connected(standing) as connection:
         started = time.perf_counter()
-        connection.sendall(_head(standing, customer, f"POST {_TARGET}", f"Content-Type: text/csv\r\nContent-Length: {octets}\r\n"))
+        connection.sendall(standing.head(f"POST {_TARGET}", customer, {"Content-Type": "text/csv", "Content-Length": str(octets)}))
         sent = 0
         while sent < octets:
             part = PATTERN[sent % _PERIOD :][: min(BLOCK, octets - sent)]
@@ -67,11 +67,6 @@ def up(standing: Standing, customer: str, octets: int) -> float:
 def _connected(standing: Standing) -> socket.socket:
     at = urlsplit(standing.running.url)
     return socket.create_connection((at.hostname or "", at.port or 80), timeout=_PATIENCE_S)
-
-
-def _head(standing: Standing, customer: str, line: str, more: str) -> bytes:
-    fields = "".join(f"{name}: {value}\r\n" for name, value in standing.fields(customer).items())
-    return f"{line} HTTP/1.1\r\nHost: {standing.running.at}\r\n{fields}{more}\r\n".encode()
 
 
 def _answer_head(connection: socket.socket) -> tuple[bytes, bytes]:

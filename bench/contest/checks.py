@@ -98,10 +98,12 @@ def _serves(rival: Rival, standing: Standing, job: Job, witness: Witness) -> lis
     proved = [f"{len(customers)} customers, each with exactly his credential"]
     proved += _refuses(rival, witness)
     proved.append(_separates(rival, witness, customers))
-    _require(witness.ask("acme", "/hubs/crm/contacts", body=document("acme") * 10).body == document("acme") * 10, "a POST came back changed")
-    bulk.down(standing, "acme", 3 * _MIB)
-    bulk.up(standing, "acme", 3 * _MIB)
-    proved.append("bodies unchanged both ways")
+    if "bodies" in rival.does:
+        echo = witness.ask("acme", "/hubs/crm/contacts", body=document("acme") * 10)
+        _require(echo.body == document("acme") * 10, f"a POST came back changed: {echo.status} {echo.body[:200]!r}")
+        bulk.down(standing, "acme", 3 * _MIB)
+        bulk.up(standing, "acme", 3 * _MIB)
+        proved.append("bodies unchanged both ways")
     if standing.counted:
         _counts(standing, before + witness.asked)
         proved.append("counts")

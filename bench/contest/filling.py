@@ -50,17 +50,15 @@ def common(job: Job, folder: Path, port: int) -> dict[str, object]:
     }
 
 
-def lua_tables(job: Job) -> str:
-    """``callers`` and ``instances`` as a Lua table, for nginx and Envoy."""
-    rows = "".join(
-        f'    ["{customer}"] = {{ ["{ELEMENT}"] = {{ authorization = "{authorization}", element = "{ELEMENT}", '
-        f'tenant = "dev/{customer}/{ELEMENT}" }} }},\n'
-        for customer, authorization in job.authorizations.items()
-    )
-    return f'return {{\n  callers = {{ ["Bearer {job.key}"] = "bench" }},\n  instances = {{\n{rows}  }},\n}}\n'
+def lua_tables(job: Job, folder: Path) -> None:
+    """``tables.lua`` in ``folder``, for nginx and Envoy, and the lines that it reads."""
+    write(folder / "callers.txt", f"{job.key}\n")
+    rows = "".join(f"{customer}\t{ELEMENT}\t{authorization}\n" for customer, authorization in job.authorizations.items())
+    write(folder / "instances.txt", rows)
+    fill("tables.lua", {"folder": folder}, folder / "tables.lua")
 
 
 def json_tables(job: Job) -> str:
-    """The same as JSON, instances by ``customer/element``."""
+    """Callers and instances as JSON, the latter by ``customer/element``."""
     instances = {f"{customer}/{ELEMENT}": authorization for customer, authorization in job.authorizations.items()}
     return json.dumps({"callers": {f"Bearer {job.key}": "bench"}, "instances": instances})

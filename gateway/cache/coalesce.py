@@ -17,7 +17,7 @@ from typing import Any
 from gateway.cache.entry import Entry
 from gateway.cache.filling import Filling
 from gateway.cache.key import Key, negotiated, secondary
-from gateway.exchange import Headers
+from gateway.exchange import Exchange, Headers
 
 REMEMBERED_S = 120.0  # how long a key counts as one whose answers cannot be shared
 FAILED_S = 5.0  # for how long what is given stale is not asked for again once that has failed
@@ -37,9 +37,10 @@ class Landed:
 
 
 class Flight:
-    """A call on its way for a key. ``seen``: how many invalidations there had been when it left."""
+    """A call on its way for a key. ``seen``: how many invalidations there had been when it left; ``leader``: the record of the call that
+    is made, where one is."""
 
-    __slots__ = ("_failures", "_flights", "_waiting", "key", "landed", "seen")
+    __slots__ = ("_failures", "_flights", "_waiting", "key", "landed", "leader", "seen")
 
     def __init__(self, flights: Flights, key: FlightKey, seen: int) -> None:
         self._flights = flights
@@ -48,6 +49,7 @@ class Flight:
         self.key = key
         self.seen = seen
         self.landed: Landed | None = None
+        self.leader: Exchange | None = None
 
     async def wait(self) -> Landed | bool:
         """What comes of it: the answer; True: you lead now; False: it cannot be shared, go your own way."""

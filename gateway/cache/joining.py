@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from gateway.cache.coalesce import Flight, FlightKey, Flights, Landed
@@ -12,6 +13,7 @@ from gateway.cache.freshness import Wishes
 from gateway.cache.looking import Look, Looking
 from gateway.cache.overtaking import Invalidations
 from gateway.exchange import Exchange, Request, Target
+from gateway.limits.preference import wait_preferred
 
 GIVEN = frozenset({"hit", "stale-while-revalidate"})
 """The reasons of a look whose entry can be given at once."""
@@ -52,9 +54,10 @@ class Joining:
             flying = self._flying(look, key)
             if flying is None:
                 flight = self._flights.lead(key, self._invalidations.count)
+                flight.leader = exchange
                 break
             exchange.note("cache", "waiting", "a call for the same is on its way")
-            landed = await flying.wait()
+            landed = await _landed(flying, request)
             try:
                 # What was stored before the wait may be gone by now, or something new may be there.
                 look = await self._looking.look(request, target, wanted, look.decision)
@@ -63,7 +66,7 @@ class Joining:
                     flying.hand_over()
                 raise
             if landed is True and look.reason not in GIVEN:
-                flight, flying.seen = flying, self._invalidations.count
+                flight, flying.seen, flying.leader = flying, self._invalidations.count, exchange
                 break
             if landed is True:
                 flying.hand_over()  # somebody else was faster
@@ -105,3 +108,17 @@ class Joining:
 
     def _plan(self, look: Look, flight: Flight | None) -> Plan:
         return Plan(look.key, look.decision.lifetimes, look.now, self._invalidations.count, flight)
+
+
+async def _landed(flying: Flight, request: Request) -> Landed | bool:
+    """What comes of another's call; False, as where it cannot be shared, if that one stands in the line for its budget for longer than
+    this caller cares to."""
+    prefer = request.headers.get("prefer")
+    patience = wait_preferred(prefer) if prefer is not None else None
+    if patience is None or flying.leader is None or flying.leader.phase != "limits":
+        return await flying.wait()
+    try:
+        async with asyncio.timeout(patience):
+            return await flying.wait()
+    except TimeoutError:
+        return False

@@ -35,7 +35,7 @@ def check(
         return
     typer.echo(f"{config}: fine (environments: {', '.join(sorted(environments))})")
     for setting in idle:
-        typer.echo(f"{setting}: has no effect in this version", err=True)
+        typer.echo(f"{setting}: has no effect: no listener asks for certificates (client_ca)", err=True)
     for warning in warnings:
         typer.echo(warning, err=True)
 

@@ -7,7 +7,7 @@ import typer
 from gateway.cli.output import GATEWAY_TOML, AsJson, ConfigFile, print_json, print_table
 from gateway.cli.remote import CaFile, KeyFile, Url, connected
 
-_COLUMNS = ("environment", "element", "scope", "key", "quota", "used", "remaining", "resets")
+_COLUMNS = ("environment", "element", "scope", "key", "quota", "used", "remaining", "resets", "waiting")
 
 
 def limits(

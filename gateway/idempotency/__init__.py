@@ -85,9 +85,11 @@ class Idempotency:
         except asyncio.CancelledError:
             over = held.pop_all()
             task.add_done_callback(lambda _: over.close())
-            if not isinstance(call.request.body, bytes) or not self._background(partial(_rest, task, own), own):
+            goes_on = own.upstream_calls > 0 and isinstance(call.request.body, bytes)  # else it only waits, or its body cannot come
+            if not goes_on or not self._background(partial(_rest, task, own), own):
                 task.cancel()
-            exchange.note("idempotency", "left", "it goes on without its caller, unless its body was still to come")
+                task.add_done_callback(_let_go)
+            exchange.note("idempotency", "left", "it goes on without its caller" if goes_on else "it had not left yet")
             raise
         except BaseException:
             exchange.become(own)
@@ -158,6 +160,12 @@ class Idempotency:
             if self._failing:
                 log.info("first answers are kept again")
             self._failing = False
+
+
+def _let_go(task: asyncio.Task[Response]) -> None:
+    """An answer that came all the same is for nobody."""
+    if not task.cancelled() and task.exception() is None and not isinstance(body := task.result().body, bytes):
+        asyncio.get_running_loop().create_task(body.aclose())
 
 
 async def _rest(task: asyncio.Task[Response], own: Exchange, exchange: Exchange) -> Response:

@@ -6,6 +6,7 @@ will not do: then it is refused at once, with the time that would.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
@@ -21,8 +22,8 @@ from gateway.limits.queue import Waiter
 from gateway.limits.quota import parse_quota
 from gateway.limits.report import gates, rows, shares, waiting_by_element
 from gateway.limits.rules import Rules
-from gateway.limits.store import Draw, Key, Policy, Scope, State, Verdict
-from gateway.limits.waiting import QueueFull, QueueSettings, WaitingRoom
+from gateway.limits.store import Draw, Key, Policy, Scope, State, Times, Verdict
+from gateway.limits.waiting import QueueFull, QueueSettings, TurnedOut, WaitingRoom
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange, Instance, Request, Target
@@ -40,16 +41,22 @@ _STREAM_OCTETS = 64 * 1024  # of a body that streams, about this much is held wh
 
 
 class Permit:
-    """That a call may leave. Tell it when its answer begins (``heard``), and once, when it is over (``over``)."""
+    """That a call may leave. Tell it when it does (``written``), when its answer begins (``heard``), and once, when it is over (``over``).
+    The former two are for the provider's count, which is later than ours."""
 
-    __slots__ = ("_cost", "_draws", "_heard_at", "_limits", "_verdict")
+    __slots__ = ("_cost", "_draws", "_heard_at", "_left_at", "_limits", "_verdict")
 
     def __init__(self, limits: Limits, draws: tuple[Draw, ...], cost: int, verdict: Verdict) -> None:
         self._limits = limits
         self._draws = draws
         self._cost = cost
         self._verdict: Verdict | None = verdict
+        self._left_at: float | None = None
         self._heard_at: float | None = None
+
+    def written(self, now: float) -> None:
+        """It left at ``now``, monotonic."""
+        self._left_at = now
 
     def heard(self, now: float) -> None:
         """The head of the answer came at ``now``, monotonic."""
@@ -59,13 +66,16 @@ class Permit:
         """The call has ended; one that never ``left`` has cost nothing."""
         verdict, self._verdict = self._verdict, None
         if verdict is not None:
-            self._limits.give_back(self._draws, self._cost, verdict, left=left, heard_at=self._heard_at)
+            self._limits.give_back(self._draws, self._cost, verdict, left=left, times=(self._left_at, self._heard_at))
 
 
 class _Free(Permit):
     """For calls that draw on nothing."""
 
     def __init__(self) -> None:
+        pass
+
+    def written(self, now: float) -> None:
         pass
 
     def heard(self, now: float) -> None:
@@ -90,6 +100,7 @@ class Limits:
         self._store = MemoryStore(monotonic, wall)
         self._room = WaitingRoom(self._store, self._settings)
         self._monotonic = monotonic
+        self._stops_at: float | None = None
 
     async def acquire(self, request: Request, target: Target, exchange: Exchange, longest_s: float | None = None) -> Permit:
         """Leave to make one call. It waits where the caller (``Prefer: wait``) or the element lets it, at most ``longest_s`` seconds.
@@ -103,22 +114,33 @@ class Limits:
         if not draws:
             exchange.note("limits", "unlimited", "no limit is known" if target.instance else "platform call")
             return FREE
-        cost = rules.cost_of(request.method, target.resource) if rules.costs else 1
-        if self._room.line(draws[0][0]) is None:
+        cost = _cost(rules, draws, request, target) if rules.costs else 1
+        line = self._room.line(draws[0][0])
+        if line is None or line.lets_by(_whose(target)[0]):
             verdict = await self._store.spend(draws, cost)
-        else:
-            verdict = self._estimate(draws, _waiter(request, target, cost, exchange))
-            verdict.allowed = False  # nobody overtakes
-        if verdict.allowed:
-            return self._granted(draws, cost, verdict, exchange)
-        if rules.shadow:
-            exchange.limited = "shadow"
-            exchange.note("limits", "shadow", self.detail(verdict, target))
-            return FREE
-        wait_s = 0.0 if exchange.background else wait_s - exchange.queue_seconds
+            if verdict.allowed:
+                return self._granted(draws, cost, verdict, exchange)
+        if rules.shadow and target.instance is not None:
+            return await self._shadowed(draws, cost, target, exchange)
+        waiter = _waiter(request, target, cost, exchange)
+        verdict = self._estimate(draws, waiter)
+        wait_s = 0.0 if exchange.background else min(wait_s - exchange.queue_seconds, self._patience_s())
         wait_s = wait_s if longest_s is None else min(wait_s, longest_s)
         if verdict.retry_after <= wait_s:
-            return await self._wait(draws, _waiter(request, target, cost, exchange), wait_s, target, exchange)
+            return await self._wait(draws, waiter, wait_s, target, exchange)
+        raise self._refusal(self._behind_all(draws, waiter), target, exchange)
+
+    async def _shadowed(self, draws: tuple[Draw, ...], cost: int, target: Target, exchange: Exchange) -> Permit:
+        """What the element's budget would refuse passes; the caller's own quota holds."""
+        verdict = self._estimate(draws[:1], Waiter(*_whose(target), cost))
+        exchange.limited = "shadow"
+        exchange.note("limits", "shadow", self.detail(verdict, target))
+        own = draws[1:]
+        if not own:
+            return FREE
+        verdict = await self._store.spend(own, cost)
+        if verdict.allowed:
+            return self._granted(own, cost, verdict, exchange)
         raise self._refusal(verdict, target, exchange)
 
     async def _wait(self, draws: tuple[Draw, ...], waiter: Waiter, wait_s: float, target: Target, exchange: Exchange) -> Permit:
@@ -126,15 +148,14 @@ class Limits:
         exchange.limited = "queued"
         try:
             verdict = await self._room.wait(draws, waiter, wait_s)
-        except QueueFull:
-            verdict = self._estimate(draws, waiter)
-            raise self._refusal(verdict, target, exchange, "; too many calls wait for it already") from None
+        except (QueueFull, TurnedOut) as error:
+            why = "; too many calls wait for it already" if isinstance(error, QueueFull) else "; the gateway is about to stop"
+            raise self._refusal(self._behind_all(draws, waiter), target, exchange, why) from None
         finally:
             waited = self._monotonic() - began
             exchange.queue_seconds += waited
         if verdict is None:
-            verdict = self._estimate(draws, waiter)
-            raise self._refusal(verdict, target, exchange, f"; the call waited {waited:.1f} s")
+            raise self._refusal(self._behind_all(draws, waiter), target, exchange, f"; the call waited {waited:.1f} s")
         exchange.note("limits", "waited", f"{waited:.3f} s")
         return self._granted(draws, waiter.cost, verdict, exchange)
 
@@ -161,9 +182,9 @@ class Limits:
         exchange.rate_limit = (policy, ("RateLimit", fields))
         return fields
 
-    def give_back(self, draws: tuple[Draw, ...], cost: int, verdict: Verdict, *, left: bool, heard_at: float | None) -> None:
+    def give_back(self, draws: tuple[Draw, ...], cost: int, verdict: Verdict, *, left: bool, times: Times) -> None:
         """What a ``Permit`` calls when it is over."""
-        self._store.give_back(draws, cost, verdict, left=left, heard_at=heard_at)
+        self._store.give_back(draws, cost, verdict, left=left, times=times)
         self._room.changed(draws)
 
     def refused(self, target: Target, left_at: float, seconds: float | None, source: str, *, until_midnight: bool = False) -> None:
@@ -189,7 +210,9 @@ class Limits:
             )
 
     def patience(self, request: Request, target: Target, exchange: Exchange) -> float:
-        """For how many seconds more a call may wait."""
+        """For how many seconds more a call may wait for its budget; where no gate would hold it, there is nothing to wait for."""
+        if target.instance is None or self._rules(target.element).shadow:
+            return 0.0
         return self._wait_s(request, self._rules(target.element), None) - exchange.queue_seconds
 
     def peek(self, request: Request, target: Target) -> dict[str, Any]:
@@ -198,7 +221,7 @@ class Limits:
         draws = self._draws(target, rules.policy)
         if not draws:
             return {"outcome": "allowed", "reason": "no limit is known" if target.instance else "platform call", "quotas": []}
-        cost = rules.cost_of(request.method, target.resource) if rules.costs else 1
+        cost = _cost(rules, draws, request, target) if rules.costs else 1
         verdict = self._estimate(draws, Waiter(*_whose(target), cost))
         quotas = [
             {"quota": one.quota.text, "limit": one.quota.most, "remaining": one.remaining, "resets": round(one.reset_s, 3)}
@@ -239,6 +262,12 @@ class Limits:
         """How many calls wait for budgets of each (environment, element)."""
         return waiting_by_element(self._room.waiting())
 
+    def drain(self, seconds: float) -> None:
+        """The gateway stops in ``seconds``: who cannot go by then is told in time."""
+        seconds = max(0.0, seconds - min(1.0, seconds / 4))
+        self._stops_at = self._monotonic() + seconds
+        asyncio.get_running_loop().call_later(seconds, self._room.turn_out)
+
     async def close(self) -> None:
         """Let nobody go any more."""
         await self._room.close()
@@ -254,9 +283,21 @@ class Limits:
         return own
 
     def _estimate(self, draws: tuple[Draw, ...], waiter: Waiter) -> Verdict:
+        """When ``waiter`` would go if it joined now."""
         line = self._room.line(draws[0][0])
-        ahead = line.ahead(waiter) if line is not None else 0
-        return self._store.estimate(draws, waiter.cost, ahead, min(ahead, len(line)) if line is not None else 0)
+        if line is None:
+            return self._store.estimate(draws, waiter.cost, 0, 0)
+        ahead = line.queue.ahead(waiter, line.held)
+        return self._store.estimate(draws, waiter.cost, ahead, min(ahead, len(line.queue)))
+
+    def _behind_all(self, draws: tuple[Draw, ...], waiter: Waiter) -> Verdict:
+        """When a call that does not join may come back: all who wait have gone by then."""
+        line = self._room.line(draws[0][0])
+        return self._store.estimate(draws, waiter.cost, *((line.queue.units, len(line.queue)) if line is not None else (0, 0)))
+
+    def _patience_s(self) -> float:
+        """The longest that anybody may wait."""
+        return self._settings.longest_s if self._stops_at is None else max(0.0, self._stops_at - self._monotonic())
 
     def _wait_s(self, request: Request, rules: Rules, exchange: Exchange | None) -> float:
         prefer = request.headers.get("prefer")
@@ -267,6 +308,12 @@ class Limits:
         if exchange is not None:
             exchange.preference = f"wait={applied}"
         return applied
+
+
+def _cost(rules: Rules, draws: tuple[Draw, ...], request: Request, target: Target) -> int:
+    """What a call costs; never more than may be spent at once of all that it draws on."""
+    cost = rules.cost_of(request.method, target.resource)
+    return min([cost, *[quota.most for _, policy in draws for quota in policy.quotas]])
 
 
 def _waiter(request: Request, target: Target, cost: int, exchange: Exchange) -> Waiter:

@@ -16,14 +16,14 @@ from gateway.limits.store import State
 class Gcra:
     """The state of one evenly spaced quota. ``now`` never goes back (monotonic clock)."""
 
-    __slots__ = ("_burst", "_calls", "_limit", "_period_s", "_start", "quota")
+    __slots__ = ("_burst", "_calls", "_last", "_limit", "_period_s", "_start", "quota")
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
         self._limit = quota.limit
         self._period_s = quota.period_s
         self._burst = quota.most
-        self._start = -inf
+        self._start = self._last = -inf
         self._calls = 0
 
     def wait(self, now: float, cost: int = 1) -> float:
@@ -36,14 +36,17 @@ class Gcra:
         if self.idle(now):
             self._start = now
             self._calls = 0
+        self._last = now
         self._calls += cost
         return self.state(now)
 
     def refund(self, spent_at: float, cost: int) -> None:
         if spent_at >= self._start:
             self._calls = max(0, self._calls - cost)
+            # Without it, the busy stretch may have paused until the last call: that long at most.
+            self._start += min(cost * self._period_s / self._limit, self._last - spent_at)
 
-    def hold(self, spent_at: float, cost: int, excess: float) -> None:
+    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
         """Its evenness leaves room for what comes late."""
 
     def state(self, now: float) -> State:

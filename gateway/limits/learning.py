@@ -9,12 +9,15 @@ teach nothing new.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
 DECREASE = 0.5
 STEPS = 20  # seconds in which the whole of the old pace would be added
 SLOWEST = 0.2  # calls a second: a gate that lets nothing through learns nothing
 FIRST_S, LONGEST_S = 1.0, 300.0
+UNKNOWN_PACE = 10.0  # calls a second, where nobody counted them before
+_DOUBLINGS = 16
 
 GateState = Literal["closed", "reopening"]
 
@@ -34,11 +37,11 @@ class Learned:
 class Gate:
     """One budget's gate. ``now`` is monotonic seconds, a pace calls a second."""
 
-    __slots__ = ("_closed_at", "_next", "_opens", "_pace", "_streak", "_target", "refusals", "source")
+    __slots__ = ("_away", "_closed_at", "_next", "_opens", "_pace", "_streak", "_target", "refusals", "source")
 
     def __init__(self) -> None:
         self._closed_at = self._opens = self._next = float("-inf")
-        self._pace = self._target = 0.0
+        self._pace = self._target = self._away = 0.0
         self._streak = 0
         self.refusals = 0
         self.source = ""
@@ -50,21 +53,28 @@ class Gate:
         self.source = source
         news = left_at > self._closed_at
         if news:
-            before = self._pace_at(now) if self._streak else pace
+            before = pace if self.done(now) or not self._streak else self._pace_at(now)
             self._target = max(SLOWEST, before, self._target if self._streak else 0.0)
             self._pace = max(SLOWEST, before * DECREASE)
             self._streak += 1
             self._closed_at = now
-        away = min(FIRST_S * 2 ** (self._streak - 1), LONGEST_S) if seconds is None else seconds
+        away = min(FIRST_S * 2.0 ** min(self._streak - 1, _DOUBLINGS), LONGEST_S) if seconds is None else seconds
+        self._away = away
         self._opens = max(self._opens, now + away) if not news or seconds is None else now + away
         self._next = max(self._next, self._opens)
         return news
 
-    def wait(self, now: float, cost: int = 1) -> float:
-        """Seconds until ``cost`` more may have left one after another, 0 for now."""
+    def wait(self, now: float, ahead: int = 0) -> float:
+        """Seconds until a call may leave before which others leave that cost ``ahead``, 0 for now."""
+        if self.done(now):
+            return 0.0
         start = max(now, self._next)
-        ahead = (cost - 1) / self._pace_at(start) if cost > 1 else 0.0
-        return start + ahead - now
+        if not ahead:
+            return start - now
+        # The pace grows while they go: they are gone when its integral has come to ``ahead``, or when the gate is.
+        pace, growth = self._pace_at(start), self._target / STEPS
+        gone = start + (sqrt(pace * pace + 2 * growth * ahead) - pace) / growth
+        return max(start, min(gone, self._opens + (self._target - self._pace) / growth)) - now
 
     def spend(self, now: float, cost: int = 1) -> None:
         """A call leaves. Only right after ``wait`` gave 0."""
@@ -73,6 +83,10 @@ class Gate:
     def done(self, now: float) -> bool:
         """Whether it holds nobody back any more."""
         return now >= self._opens and self._pace_at(now) >= self._target
+
+    def forgettable(self, now: float) -> bool:
+        """Whether the next refusal would have nothing to do with the last."""
+        return self.done(now) and now >= max(self._opens, self._next) + self._away
 
     def learned(self, now: float) -> Learned:
         """For people."""

@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
+from typing import NamedTuple
 
 from gateway.limits.calendar import Calendar, zone_of
 from gateway.limits.gcra import Gcra
-from gateway.limits.learning import Gate, Learned, Pace
+from gateway.limits.learning import UNKNOWN_PACE, Gate, Learned, Pace
 from gateway.limits.quota import Quota
-from gateway.limits.store import Draw, Key, Meter, Policy, Report, State, Verdict
+from gateway.limits.store import NO_TIMES, Draw, Key, Meter, Policy, Report, State, Times, Verdict
 from gateway.limits.window import Window
 
 _LOOKED_AT = 4  # idle budgets looked for when one is opened: more than one, so that they go faster than they come
 _SMOOTHING = 0.1
-_OPEN = 0.0, None, ""
+
+
+class Obstacle(NamedTuple):
+    """What keeps a call: for ``seconds`` (0: nothing does), a quota or something else, and how to tell of it. ``places``: nothing but
+    that others are under way, so the seconds are a guess."""
+
+    seconds: float
+    quota: Quota | None = None
+    why: str = ""
+    places: bool = False
+
+
+OPEN = Obstacle(0.0)
 
 
 class Quickest:
-    """How quickly a call is answered at best, by the calls of the last ten to twenty seconds; 0 before there were any.
+    """How quickly a call is answered at best, by the calls of the last ten to twenty seconds.
 
     What a call takes beyond that may have passed on its way there: then the provider counts it that much later than it left.
     """
@@ -28,15 +41,13 @@ class Quickest:
     SPAN_S = 10.0
 
     def __init__(self) -> None:
-        self._best = 0.0
-        self._next_best = inf
+        self._best = self._next_best = inf
         self._until = -inf
 
     def beyond(self, seconds: float, now: float) -> float:
         """How much longer than the quickest a call took that was answered now after ``seconds``."""
         if now >= self._until:
-            self._best = 0.0 if self._until == -inf else self._next_best
-            self._next_best, self._until = inf, now + self.SPAN_S
+            self._best, self._next_best, self._until = self._next_best, inf, now + self.SPAN_S
         self._next_best = min(self._next_best, seconds)
         return seconds - min(self._best, self._next_best)
 
@@ -55,23 +66,26 @@ class Budget:
         self.quickest = Quickest()
         self._took = 0.0  # an ordinary call, seconds from place to place
 
-    def wait(self, now: float, wall: float, cost: int, calls: int = 1) -> tuple[float, Meter | None, str]:
-        """Seconds until ``cost`` may be spent, 0 for now, by ``calls`` calls one after another; what takes longest, and how to tell."""
+    def wait(self, now: float, wall: float, cost: int, ahead: int = 0, calls: int = 0) -> Obstacle:
+        """What stands in the way of spending ``cost`` behind ``calls`` others that cost ``ahead``: that which takes longest."""
         longest, by, why = 0.0, None, ""
         for meter, by_wall in self.meters:
-            wait = meter.wait(wall if by_wall else now, cost)
+            wait = meter.wait(wall if by_wall else now, cost + ahead)
             if wait > longest:
                 longest, by = wait, meter
         gate = self.gate
+        if gate is not None and gate.forgettable(now):
+            gate = self.gate = None
         if gate is None and self.places is None and by is None:
-            return _OPEN
-        if gate is not None and (wait := gate.wait(now, cost)) > longest:
+            return OPEN
+        if gate is not None and (wait := gate.wait(now, ahead)) > longest:
             longest, by, why = wait, None, "is to be left alone for a while, as its provider asked"
-        if self.places is not None and self.under_way + calls > self.places:
-            wait = max(1e-3, self._took) * -(-(self.under_way + calls - self.places) // self.places)
+        if self.places is not None and self.under_way + calls >= self.places:
+            wait = max(1e-3, self._took) * -(-(self.under_way + calls + 1 - self.places) // self.places)
             if wait > longest:
-                longest, by, why = wait, None, f"allows {self.places} call{'s' if self.places > 1 else ''} at a time"
-        return longest, by, why or (f"allows {by.quota.phrase}" if by is not None else "")
+                why = f"allows {self.places} call{'s' if self.places > 1 else ''} at a time"
+                return Obstacle(wait, None, why, places=longest <= 0)
+        return Obstacle(longest, by.quota if by is not None else None, why or (f"allows {by.quota.phrase}" if by is not None else ""))
 
     def spend(self, now: float, wall: float, cost: int) -> tuple[State, ...]:
         """Take ``cost``, and a place. Only right after ``wait`` gave 0."""
@@ -81,27 +95,28 @@ class Budget:
             self.gate.spend(now, cost)
         return tuple([meter.spend(wall if by_wall else now, cost) for meter, by_wall in self.meters])
 
-    def over(self, cost: int, spent_at: float, spent_wall: float, left: bool, heard_at: float | None, now: float) -> None:
+    def over(self, cost: int, verdict: Verdict, left: bool, times: Times, now: float) -> None:
+        """A call to which ``verdict`` gave leave has ended."""
         self.under_way -= 1
+        spent_at = verdict.spent_at
         if not left:
             for meter, by_wall in self.meters:
-                meter.refund(spent_wall if by_wall else spent_at, cost)
+                meter.refund(verdict.spent_wall if by_wall else spent_at, cost)
             return
         took = now - spent_at
         self._took = took if not self._took else self._took + (took - self._took) * _SMOOTHING
-        if heard_at is None or not self.meters:
-            return
-        excess = self.quickest.beyond(heard_at - spent_at, now)
-        if excess > 0:
+        left_at = spent_at if times[0] is None else times[0]
+        excess = 0.0 if times[1] is None else self.quickest.beyond(times[1] - left_at, now)
+        if excess > 0 or left_at > spent_at:
             for meter, by_wall in self.meters:
                 if not by_wall:
-                    meter.hold(spent_at, cost, excess)
+                    meter.hold(spent_at, cost, left_at - spent_at, excess)
 
     def states(self, now: float, wall: float) -> tuple[State, ...]:
         return tuple([meter.state(wall if by_wall else now) for meter, by_wall in self.meters])
 
     def idle(self, now: float, wall: float) -> bool:
-        if self.under_way or (self.gate is not None and not self.gate.done(now)):
+        if self.under_way or (self.gate is not None and not self.gate.forgettable(now)):
             return False
         return all(meter.idle(wall if by_wall else now) for meter, by_wall in self.meters)
 
@@ -127,65 +142,69 @@ class MemoryStore:
         now, wall = self._monotonic(), self._wall()
         if len(draws) == 1:
             return self._spend_one(*draws[0], cost, now, wall)
-        retry_after = 0.0
-        refused: tuple[Quota | None, str, Key] | None = None
+        longest, blocked = OPEN, None
+        if not all([key in self._budgets for key, _ in draws]):  # noqa: C419 - a list is quicker
+            self._forget_some(now, wall)  # before any is looked at: what this call draws on must stay
         budgets = []
         for key, policy in draws:
-            budget = self._budget(key, policy, now, wall)
+            budget = self._budget(key, policy)
             budgets.append(budget)
-            wait, by, why = budget.wait(now, wall, cost)
-            if wait > retry_after:
-                retry_after, refused = wait, (by.quota if by else None, why, key)
-        if refused is not None:
+            found = budget.wait(now, wall, cost)
+            if found.seconds > longest.seconds:
+                longest, blocked = found, key
+        if blocked is not None:
             states = tuple([state for budget in budgets for state in budget.states(now, wall)])
-            return Verdict(False, retry_after, refused[0], states, refused[1], refused[2], now, wall)
+            return _refused(longest, blocked, states, now, wall)
         spent = [state for budget in budgets for state in budget.spend(now, wall, cost)]
         return Verdict(True, 0.0, None, tuple(spent), "", None, now, wall)
 
     def _spend_one(self, key: Key, policy: Policy, cost: int, now: float, wall: float) -> Verdict:
         """``spend`` for the most usual call by far, which draws on one budget."""
-        budget = self._budget(key, policy, now, wall)
-        wait, by, why = budget.wait(now, wall, cost)
-        if wait > 0:
-            return Verdict(False, wait, by.quota if by else None, budget.states(now, wall), why, key, now, wall)
+        if key not in self._budgets:
+            self._forget_some(now, wall)
+        budget = self._budget(key, policy)
+        found = budget.wait(now, wall, cost)
+        if found.seconds > 0:
+            return _refused(found, key, budget.states(now, wall), now, wall)
         return Verdict(True, 0.0, None, budget.spend(now, wall, cost), "", None, now, wall)
 
-    def _budget(self, key: Key, policy: Policy, now: float, wall: float) -> Budget:
+    def _budget(self, key: Key, policy: Policy) -> Budget:
         budget = self._budgets.get(key)
         if budget is None:
-            return self._open(key, policy, now, wall)
-        if budget.gate is not None and budget.gate.done(now):
-            budget.gate = None
+            budget = self._budgets[key] = Budget(policy)
         return budget
 
-    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, heard_at: float | None) -> None:
+    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, times: Times = NO_TIMES) -> None:
         now = self._monotonic()
         for key, _ in draws:
             # It is there still: one with a call under way is never forgotten.
-            self._budgets[key].over(cost, verdict.spent_at, verdict.spent_wall, left, heard_at, now)
+            self._budgets[key].over(cost, verdict, left, times, now)
 
     def refused(self, draw: Draw, left_at: float, seconds: float | None, source: str) -> Learned | None:
         now = self._monotonic()
         key, policy = draw
-        budget = self._budgets.get(key) or self._open(key, policy, now, self._wall())
+        budget = self._budget(key, policy)
         if budget.gate is None:
             budget.gate = Gate()
-        news = budget.gate.refused(now, left_at, seconds, source, budget.pace.at(now))
+        pace = budget.pace.at(now) or UNKNOWN_PACE  # nobody counted where nothing was limited
+        news = budget.gate.refused(now, left_at, seconds, source, pace)
         return budget.gate.learned(now) if news else None
 
     def estimate(self, draws: Sequence[Draw], cost: int, ahead: int, calls: int) -> Verdict:
         """When a call could leave behind ``calls`` others that cost ``ahead``, and why not now; spends and remembers nothing."""
         now, wall = self._monotonic(), self._wall()
-        longest: tuple[float, Quota | None, str, Key | None] = (0.0, None, "", None)
+        longest, blocked = OPEN, None
         states: list[State] = []
         for number, (key, policy) in enumerate(draws):
             budget = self._budgets.get(key) or Budget(policy)
             # Who stands before it draws on the first budget for sure; of the others, who knows.
-            wait, by, why = budget.wait(now, wall, cost + (ahead if number == 0 else 0), 1 + (calls if number == 0 else 0))
+            found = budget.wait(now, wall, cost, *((ahead, calls) if number == 0 else ()))
             states += budget.states(now, wall)
-            if wait > longest[0]:
-                longest = wait, by.quota if by else None, why, key
-        return Verdict(longest[0] <= 0, longest[0], longest[1], tuple(states), longest[2], longest[3], now, wall)
+            if found.seconds > longest.seconds:
+                longest, blocked = found, key
+        if blocked is not None:
+            return _refused(longest, blocked, tuple(states), now, wall)
+        return Verdict(True, 0.0, None, tuple(states), "", None, now, wall)
 
     def budgets(self) -> Iterator[Report]:
         now, wall = self._monotonic(), self._wall()
@@ -194,16 +213,15 @@ class MemoryStore:
                 gate = budget.gate if budget.gate is not None and not budget.gate.done(now) else None
                 yield Report(key, budget.states(now, wall), budget.under_way, budget.places, gate.learned(now) if gate else None)
 
-    def _open(self, key: Key, policy: Policy, now: float, wall: float) -> Budget:
-        self._forget_some(now, wall)
-        budget = self._budgets[key] = Budget(policy)
-        return budget
-
     def _forget_some(self, now: float, wall: float) -> None:
         for _ in range(min(_LOOKED_AT, len(self._budgets))):
             key, budget = self._budgets.popitem(last=False)
             if not budget.idle(now, wall):
                 self._budgets[key] = budget
+
+
+def _refused(by: Obstacle, key: Key, states: tuple[State, ...], now: float, wall: float) -> Verdict:
+    return Verdict(False, by.seconds, by.quota, states, by.why, key, now, wall, by.places)
 
 
 def _meter(quota: Quota, timezone: str) -> tuple[Meter, bool]:

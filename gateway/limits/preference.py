@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_ITEM = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
+_ITEM = re.compile(r'(?:[^,"]++|"(?:\\.|[^"\\])*+(?:"|\\?$))++')  # possessive: what does not fit is not tried again
 _WAIT = re.compile(r'\s*wait\s*=\s*(?:"\s*([0-9]{1,9})\s*"|([0-9]{1,9}))\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 
 

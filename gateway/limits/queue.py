@@ -117,13 +117,15 @@ class _Class:
         if not line.calls:
             del self.lines[waiter.caller]
 
-    def ahead(self, waiter: Waiter) -> int:
+    def ahead(self, waiter: Waiter, held: Container[str]) -> int:
         """What goes before ``waiter`` if it comes now, its own cost not counted."""
         own = self.lines.get(waiter.caller)
         before_it = own.units if own and not waiter.before else 0
         rounds = waiter.cost + before_it
         total, before = 0, True
-        for line in self.lines.values():
+        for caller, line in self.lines.items():
+            if caller in held and line is not own:
+                continue
             if line is own:
                 total += before_it
                 before = False
@@ -142,6 +144,11 @@ class FairQueue:
 
     def __len__(self) -> int:
         return len(self._classes[0]) + len(self._classes[1])
+
+    @property
+    def units(self) -> int:
+        """What all of them cost together."""
+        return self._classes[0].units + self._classes[1].units
 
     def push(self, waiter: Waiter) -> None:
         """``waiter`` joins at the end of its caller's line."""
@@ -169,10 +176,10 @@ class FairQueue:
         """``waiter`` leaves without having gone; whether it was there."""
         return self._classes[waiter.batch].remove(waiter)
 
-    def ahead(self, waiter: Waiter) -> int:
-        """What will have gone before ``waiter`` if it comes now, should nobody else come."""
+    def ahead(self, waiter: Waiter, held: Container[str] = NOBODY) -> int:
+        """What will have gone before ``waiter`` if it comes now, should nobody else come; who is ``held`` does not go."""
         own, other = self._classes[waiter.batch], self._classes[not waiter.batch]
-        ahead = own.ahead(waiter)
+        ahead = own.ahead(waiter, held)
         if not other.units:
             return ahead
         if waiter.batch:  # of ninety that go, ten are batch

@@ -73,6 +73,8 @@ class Verdict:
     key: Key | None = None
     spent_at: float = 0.0
     spent_wall: float = 0.0
+    places: bool = False
+    """Refused only because others are under way: worth asking again when one of them is over."""
 
 
 class Meter(Protocol):
@@ -89,14 +91,20 @@ class Meter(Protocol):
     def refund(self, spent_at: float, cost: int) -> None:
         """Forget what was spent at that time: it never left."""
 
-    def hold(self, spent_at: float, cost: int, excess: float) -> None:
-        """What was spent at that time took ``excess`` seconds longer than the quickest to be answered."""
+    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
+        """What was spent at that time left ``later`` (seconds), and took ``excess`` longer than the quickest to be answered."""
 
     def state(self, now: float) -> State:
         """What is left; spends nothing."""
 
     def idle(self, now: float) -> bool:
         """Whether nothing is used, so that a fresh meter would behave the same."""
+
+
+Times = tuple[float | None, float | None]
+"""When a call left and when its answer began, on the store's monotonic clock, as far as that is known."""
+
+NO_TIMES: Times = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +124,8 @@ class LimitStore(Protocol):
     async def spend(self, draws: Sequence[Draw], cost: int = 1) -> Verdict:
         """Take a call that costs ``cost``, and a place, from every budget or, if one refuses, from none."""
 
-    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, heard_at: float | None) -> None:
-        """An allowed call is over: its places are free. One that never ``left`` has cost nothing; ``heard_at`` is when, by the store's
-        monotonic clock, its answer began."""
+    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, times: Times = NO_TIMES) -> None:
+        """An allowed call is over: its places are free. One that never ``left`` has cost nothing."""
 
     def refused(self, draw: Draw, left_at: float, seconds: float | None, source: str) -> Learned | None:
         """The provider refused a call that left at ``left_at``: close the gate for ``seconds`` (None: nobody said). What was learned, None

@@ -32,6 +32,10 @@ class QueueSettings:
     batch_percent: int = 10
 
 
+class TurnedOut(RateLimited):
+    """The element's budget is spent, and the gateway stops before it opens"""
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """What a waiting call is granted, and of which budgets."""
@@ -45,8 +49,14 @@ class Line:
     """Those who wait for one budget."""
 
     queue: FairQueue
+    held: set[str] = field(default_factory=set)
+    """Callers that something of their own held back when the line was last looked at."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+
+    def lets_by(self, caller: str) -> bool:
+        """Whether a call of ``caller`` overtakes nobody who could go: all who wait are held back by something of their own."""
+        return caller not in self.held and self.queue.first(self.held) is None
 
 
 class QueueFull(RateLimited):
@@ -64,10 +74,9 @@ class WaitingRoom:
         self._calls = 0
         self._octets = 0
 
-    def line(self, key: Key) -> FairQueue | None:
+    def line(self, key: Key) -> Line | None:
         """Those who wait for the budget ``key``, None if nobody does."""
-        line = self._lines.get(key)
-        return line.queue if line is not None else None
+        return self._lines.get(key)
 
     def changed(self, draws: Sequence[Draw]) -> None:
         """Something was given back: somebody may be able to go."""
@@ -84,6 +93,14 @@ class WaitingRoom:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def turn_out(self) -> None:
+        """Nobody waits any longer: all are told."""
+        for waiters in list(self._of_caller.values()):
+            for waiter, line in list(waiters.items()):
+                self._leave(line, waiter)
+                if not waiter.place.granted.done():
+                    waiter.place.granted.set_exception(TurnedOut())
+
     def waiting(self) -> dict[Key, int]:
         """How many wait for each budget."""
         return {key: len(line.queue) for key, line in self._lines.items()}
@@ -99,13 +116,13 @@ class WaitingRoom:
         waiter.place = _Place(draws, granted)
         line = self._join(draws[0][0], waiter)
         try:
-            async with asyncio.timeout(max(seconds, _SHORTEST_S)):
+            async with asyncio.timeout(max(seconds, 0.0) + 2 * _SHORTEST_S):  # whose time is just enough is not refused for a tick
                 return await granted
         except TimeoutError:
             return granted.result() if _has_result(granted) else None
         except asyncio.CancelledError:
             if _has_result(granted):
-                self._store.give_back(draws, waiter.cost, granted.result(), left=False, heard_at=None)
+                self._store.give_back(draws, waiter.cost, granted.result(), left=False)
                 self.changed(draws)
             raise
         finally:
@@ -137,6 +154,8 @@ class WaitingRoom:
 
     def _make_room(self, waiter: Waiter) -> bool:
         """Whether there is a place for ``waiter``, if need be that of another."""
+        if waiter.octets > self._settings.octets:
+            return False
         while self._calls >= self._settings.calls or self._octets + waiter.octets > self._settings.octets:
             whose = max(self._of_caller, key=lambda whose: (whose[1], len(self._of_caller[whose])), default=None)
             if whose is None:
@@ -155,7 +174,7 @@ class WaitingRoom:
         try:
             while len(line.queue):
                 line.changed.clear()
-                pause = await self._let_go(key, line.queue)
+                pause = await self._let_go(key, line)
                 if len(line.queue):
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(min(max(pause, _SHORTEST_S), _LONGEST_S)):
@@ -163,20 +182,22 @@ class WaitingRoom:
         finally:
             del self._lines[key]
 
-    async def _let_go(self, key: Key, queue: FairQueue) -> float:
+    async def _let_go(self, key: Key, line: Line) -> float:
         """Grant what can be granted now; seconds until more can."""
-        pause = inf
+        pause, queue = inf, line.queue
         held: set[str] = set()
+        line.held = held
         while (waiter := queue.first(held)) is not None:
             place: _Place = waiter.place
             verdict = await self._store.spend(place.draws, waiter.cost)
             if not verdict.allowed:
-                pause = min(pause, verdict.retry_after)
+                if not verdict.places:
+                    pause = min(pause, verdict.retry_after)
                 if verdict.key == key:
                     break
                 held.add(waiter.caller)  # it has spent what is its own: the others need not wait for that
             elif place.granted.done():
-                self._store.give_back(place.draws, waiter.cost, verdict, left=False, heard_at=None)
+                self._store.give_back(place.draws, waiter.cost, verdict, left=False)
                 queue.remove(waiter)
             else:
                 queue.take(waiter, held)

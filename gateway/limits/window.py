@@ -13,7 +13,7 @@ from math import inf
 from gateway.limits.quota import Quota, seconds_until
 from gateway.limits.store import State
 
-_MOST_HELD = 20  # of the period: what is slower than that arrived long before its answer came
+_MOST_HELD = 100  # of the period: a budget is used to 99 % at least
 
 
 class Window:
@@ -55,12 +55,12 @@ class Window:
     def refund(self, spent_at: float, cost: int) -> None:
         self._take_out(spent_at + self._period_s, cost)
 
-    def hold(self, spent_at: float, cost: int, excess: float) -> None:
-        """Let a call count ``excess`` seconds longer, at most a twentieth of the period: the provider may have counted it that much
-        later than it left, and the next ones may arrive sooner."""
+    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
+        """Let a call count from when it left, and ``excess`` seconds longer, at most a hundredth of the period: the provider may have
+        counted it that much later, and the next ones may arrive sooner."""
         end = spent_at + self._period_s
         for _ in range(self._take_out(end, cost)):
-            insort(self._ends, end + min(excess, self._period_s / _MOST_HELD), self._gone)
+            insort(self._ends, end + later + min(excess, self._period_s / _MOST_HELD), self._gone)
         self._next = self._ends[self._gone] if self._gone < len(self._ends) else inf
 
     def state(self, now: float) -> State:

@@ -27,9 +27,9 @@ MAX_AGE_S = 600
 # Contract 2.1 to 2.3, what HTTP itself gives meaning to, and the fields of Cloud Elements (API page 2.5). Fetch knows no prefixes.
 ALLOWED = tuple(
     """Authorization X-Api-Key Content-Type Accept Prefer Idempotency-Key Cache-Control If-None-Match If-Match Range X-Request-Id
-    traceparent tracestate Gateway-Environment Gateway-Customer Gateway-Element Gateway-Instance Gateway-Explain Elements-Async-Request
-    Elements-Async-Callback-Url Elements-Schedule-Request Elements-Version Elements-Formula-Instance-Id Elements-Formula-Step
-    Elements-As-Team-Member Elements-Session""".split()
+    traceparent tracestate Gateway-Environment Gateway-Customer Gateway-Element Gateway-Instance Gateway-Explain Gateway-Timeout
+    Elements-Async-Request Elements-Async-Callback-Url Elements-Schedule-Request Elements-Version Elements-Formula-Instance-Id
+    Elements-Formula-Step Elements-As-Team-Member Elements-Session""".split()
 )
 # Cloud Elements' own list first, as it stands there (API page 2.4).
 EXPOSED = tuple(

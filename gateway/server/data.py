@@ -136,7 +136,7 @@ class DataListener:
             self._telemetry.record(exchange)
 
     def _let_in(self, connection: DataConnection) -> None:
-        if self.shedder.share < 1.0 and self.shedder.sheds(connection.batch):
+        if self.shedder.share < 1.0 and not connection.let_in and self.shedder.sheds(connection.batch):
             raise Overloaded(_TOO_MUCH, retry_after=1)
 
     def _shed(self, data: bytes) -> bytes:

@@ -27,19 +27,22 @@ class DataConnection(CallerConnection):
     """A connection that calls go through: each is served in the connection's own task, without the objects that only
     ``web.Application`` needs."""
 
-    __slots__ = ("_idle_since", "batch")
+    __slots__ = ("_idle_since", "batch", "let_in")
     own_keep_alive = 0
 
     def __init__(self, server: GuardedServer, loop: asyncio.AbstractEventLoop, settings: ListenSettings) -> None:
         super().__init__(server, loop, settings)
         self.batch = False
         """Whether its last call was batch work: the next one will be, too."""
+        self.let_in = False
+        """Whether the lot was drawn already for the call that comes."""
 
     def data_received(self, data: bytes) -> None:
         """What comes is parsed and served, unless there is too much to do and it can be refused without."""
         server = cast("GuardedServer", self._manager)
         shedder = server.shedder
-        if shedder.share < 1.0 and self._waits() and is_whole_and_plain(data) and shedder.sheds(self.batch):
+        self.let_in = shedder.share < 1.0 and self._waits() and is_whole_and_plain(data)
+        if self.let_in and shedder.sheds(self.batch):
             self._idle_since = self._heard_at = self._loop.time()
             self._head_since = 0.0
             cast("asyncio.Transport", self._wire).write(server.refusal(data))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from math import inf
 
 from gateway.errors import GatewayError, UpstreamTimeout
-from gateway.exchange import Stream
+from gateway.exchange import Body, Stream
 
 
 class Tracked:
@@ -58,3 +58,9 @@ class Tracked:
         over, self._over = self._over, None
         if over is not None:
             over(error)
+
+
+async def closed(body: Body) -> None:
+    """Nobody reads ``body`` any more."""
+    if not isinstance(body, bytes):
+        await body.aclose()

@@ -13,8 +13,9 @@ from gateway.upstream.injection import Injection
 
 @dataclass(slots=True)
 class Call:
-    """``conditions`` stand in for the caller's conditional fields; ``deadline`` is monotonic. How often it was ``retried`` after a failure,
-    and refused by a ``signals`` of its provider; ``fresh``: no kept connection will do; ``examined``: a 401 was looked into."""
+    """``conditions`` stand in for the caller's conditional fields; ``deadline`` is monotonic and ends every attempt. How often the call was
+    ``retried`` after a failure, and refused by a signal of its provider (``signals``); ``fresh``: no kept connection will do;
+    ``examined``: a 401 was looked into."""
 
     request: Request
     target: Target
@@ -27,6 +28,8 @@ class Call:
     retried: int = 0
     signals: int = 0
     examined: bool = False
+    took: float = 0.0
+    """Seconds until the answer to the last attempt."""
     injection: Injection | None = None
     """What the last attempt carried."""
 
@@ -35,17 +38,14 @@ class Call:
         """Whether its body can be sent again."""
         return isinstance(self.request.body, bytes)
 
-    def blames_upstream(self, error: BaseException, now: float) -> bool:
-        """Whether ``error`` is the upstream's; it is not where the caller left, or gave no time."""
-        if isinstance(error, (UpstreamUnreachable, UpstreamProtocolError)):
-            return True
-        return isinstance(error, UpstreamTimeout) and now < self.deadline
-
     def repeats(self, status: int) -> None:
         """What it was answered is not passed on: it is made again, and counted all the same."""
-        exchange = self.exchange
-        before = sum([took for _, took in exchange.repeated])
-        exchange.repeated += ((status, exchange.upstream_seconds - before),)
+        self.exchange.repeated += ((status, self.took),)
+
+
+def blames_upstream(error: BaseException) -> bool:
+    """Whether ``error`` is the upstream's; it is not where the caller left, or broke off."""
+    return isinstance(error, (UpstreamUnreachable, UpstreamProtocolError, UpstreamTimeout))
 
 
 def told(error: GatewayError) -> GatewayError:

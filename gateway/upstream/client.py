@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from math import inf
 
 from aiohttp import ClientPayloadError, ServerTimeoutError
@@ -55,19 +55,21 @@ class Client:
         fresh: bool = False,
         interim: Interim | None = None,
         timeouts: Timeouts | None = None,
+        written: Callable[[], None] | None = None,
     ) -> Response:
         """Send the octets of ``head`` and then ``body``; the answer with its body still streaming unless it is here already.
 
         ``head_only`` says that the method is HEAD, ``fresh`` that no kept connection may be used; ``interim`` is told of interim
-        answers. Raises ``StaleConnection`` (only on a kept connection), ``UpstreamUnreachable``, ``UpstreamTimeout``,
-        ``UpstreamProtocolError``, ``Overloaded``, each with ``never_left`` where that is certain, and what the caller's ``body`` raises.
+        answers, ``written`` when the head has been handed to a connection that stands. Raises ``StaleConnection`` (only on a kept
+        connection), ``UpstreamUnreachable``, ``UpstreamTimeout``, ``UpstreamProtocolError``, ``Overloaded``, each with ``never_left``
+        where that is certain, and what the caller's ``body`` raises.
         """
         timeouts = timeouts or self._settings.timeouts
         pool = self._pool(origin)
         try:
             connection = await pool.take(timeouts.connect, fresh=fresh)
-        except GatewayError as error:
-            error.never_left = True
+        except BaseException as error:  # also of a caller who leaves
+            error.never_left = True  # type: ignore[attr-defined]
             raise
         upload: asyncio.Task[None] | None = None
         try:
@@ -81,6 +83,8 @@ class Client:
             else:
                 transport.write(head)
                 upload = asyncio.create_task(self._upload(connection, body, timeouts))
+            if written is not None:
+                written()
             message, payload = await connection.answer()
         except BaseException as error:
             _stop(upload)

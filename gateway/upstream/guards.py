@@ -95,6 +95,10 @@ class Passage:
         self._reported = self._over = False
         self.started = started
 
+    def written(self, now: float) -> None:
+        """The call has left."""
+        self._permit.written(now)
+
     def heard(self, now: float) -> None:
         """The head of the answer came."""
         self._seconds = now - self.started
@@ -129,12 +133,17 @@ class Passage:
         if not self._reported:
             self.report("nothing", now)
         self._guard.bulkhead.leave(now, self._seconds)
-        if self._whose:
-            own = self._callers[self._whose]
-            own.leave(now, None)
-            if not own.in_flight:
-                del self._callers[self._whose]
+        leave_own(self._callers, self._whose, now)
         self._permit.over(left=left)
+
+
+def leave_own(callers: dict[str, Bulkhead], whose: str, now: float) -> None:
+    """Give back the place of a call in the bulkhead of its caller, ``whose`` key id that is ("": it has none)."""
+    if whose:
+        own = callers[whose]
+        own.leave(now, None)
+        if not own.in_flight:
+            del callers[whose]
 
 
 class Guards:
@@ -165,8 +174,7 @@ class Guards:
             permit.over(left=False)
             raise
         if not guard.bulkhead.enter(batch):
-            if whose:
-                self._callers[whose].leave(now, None)
+            leave_own(self._callers, whose, now)
             permit.over(left=False)
             raise Overloaded(f"{guard.bulkhead.in_flight} calls of {guard.element} are under way in {guard.environment}", retry_after=1)
         generation = guard.breaker.enter(now)

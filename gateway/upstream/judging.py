@@ -105,7 +105,7 @@ class Judge:
         token = target.instance.token if target.instance is not None else None
         by_provider = body is None or b'"providerMessage"' in body
         finding = await self._credentials.examine(target, used, token, by_provider, call.exchange)
-        if finding is not Finding.REPEAT or not call.replayable:
+        if finding is not Finding.REPEAT or body is None or not call.replayable:
             return None
         call.target = await self._credentials.renewed(target)
         return 0.0

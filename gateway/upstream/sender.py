@@ -16,11 +16,10 @@ from typing import Any
 from gateway.errors import GatewayError, InstanceNeedsAuthorization, UpstreamTimeout
 from gateway.exchange import Body, Environment, Exchange, Interim, Pair, Request, Response, Target
 from gateway.limits import Limits
-from gateway.upstream.bodies import Tracked
-from gateway.upstream.call import Call, told
+from gateway.upstream.bodies import Tracked, closed
+from gateway.upstream.call import Call, blames_upstream, told
 from gateway.upstream.client import Client
 from gateway.upstream.credentials import Credentials
-from gateway.upstream.deadline import deadline_of
 from gateway.upstream.guards import Guards, Passage
 from gateway.upstream.headers import downward
 from gateway.upstream.injection import Injection, Injections, head_of
@@ -43,8 +42,11 @@ class Sender:
         credentials: Credentials,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        still_allowed: Callable[[Exchange], None] = lambda _: None,
     ) -> None:
+        """``still_allowed`` raises where a call that has waited may not be made any more."""
         self._client = client
+        self._still_allowed = still_allowed
         self._limits = limits
         self._guards = guards
         self._credentials = credentials
@@ -65,24 +67,21 @@ class Sender:
         """
         guard = self._guards.of(target)
         now = self._clock()
-        deadline = deadline_of(request.headers, exchange.started, now, guard.settings.timeouts.call)
-        call = Call(request, target, conditions, exchange, sealed, guard, deadline)
+        limit = guard.settings.timeouts.call
+        call = Call(request, target, conditions, exchange, sealed, guard, now + limit if limit else inf)
         guard.retries.call(now)
-        before: Response | GatewayError | None = None  # what came of the last attempt
+        passage = await self._admitted(call)
         while True:
+            end, again_in = await self._tried(call, passage)
+            if again_in is None:
+                return self._as_it_was(call, end)
+            await self._set_aside(call, end, again_in)
+            limited = exchange.limited
             try:
                 passage = await self._admitted(call)
             except GatewayError:
-                if before is None:
-                    raise
-                return self._as_it_was(call, before)
-            before, again_in = await self._tried(call, passage)
-            if again_in is None:
-                return self._as_it_was(call, before)
-            if isinstance(before, Response):
-                call.repeats(before.status)
-            if again_in:
-                await asyncio.sleep(again_in)
+                exchange.limited = limited
+                return self._as_it_was(call, end)
 
     async def _tried(self, call: Call, passage: Passage) -> tuple[Response | GatewayError, float | None]:
         """What came of one attempt, and in how many seconds to make another (None: not)."""
@@ -94,7 +93,19 @@ class Sender:
         call.exchange.limit_signal = False
         if self._judge.is_well(call, passage, answer):
             return answer, None
-        return await self._judge.judged(call, passage, answer, injection.pair)
+        try:
+            return await self._judge.judged(call, passage, answer, injection.pair)
+        except BaseException:
+            await closed(answer.body)
+            passage.over(self._clock())
+            raise
+
+    async def _set_aside(self, call: Call, end: Response | GatewayError, seconds: float) -> None:
+        """Between two attempts: what came of the first is counted, and at hand in case that there is no second."""
+        if isinstance(end, Response):
+            call.repeats(end.status)
+        if seconds:
+            await asyncio.sleep(seconds)
 
     def _as_it_was(self, call: Call, end: Response | GatewayError) -> Response:
         """What the last attempt came to, for the caller."""
@@ -124,16 +135,22 @@ class Sender:
         now = self._clock()
         if call.guard.told:  # it was not closed when somebody looked last; the look that counts comes behind the queue
             call.guard.require_closed(now)
-        longest = None if call.deadline == inf else call.deadline - now
-        permit = await self._limits.acquire(call.request, target, exchange, longest)
-        passage = self._guards.enter(call.guard, permit, target.caller, self._clock())
         if target.instance is not None and target.instance.needs_authorization:
-            wait = self._credentials.admits(target.instance)
-            if wait:
-                passage.over(self._clock(), left=False)
+            if self._credentials.admits(target.instance):
                 raise InstanceNeedsAuthorization("Cloud Elements refuses this instance's token: authorize it again, or store its new token")
             exchange.note("authorization", "trial", "the mapping needs authorization, and is tried once a minute")
-        return passage
+        deadline = min(call.deadline, exchange.deadline)
+        permit = await self._limits.acquire(call.request, target, exchange, None if deadline == inf else deadline - now)
+        now = self._clock()
+        try:
+            if now >= deadline:
+                raise UpstreamTimeout("the time for the call was over before it could leave")
+            if exchange.queue_seconds:
+                self._still_allowed(exchange)
+        except BaseException:
+            permit.over(left=False)
+            raise
+        return self._guards.enter(call.guard, permit, target.caller, now)
 
     async def _attempt(self, call: Call, passage: Passage, injection: Injection) -> Response:
         """The answer to one attempt; its body gives the passage back."""
@@ -153,30 +170,37 @@ class Sender:
                 fresh=call.fresh,
                 interim=_interim(request.interim, injection),
                 timeouts=call.guard.settings.timeouts,
+                written=partial(self._written, passage),
             )
             answer = await (sending if call.deadline == inf else self._before(call.deadline, sending))
         except BaseException as error:  # a caller who left gets no answer either
             now = self._clock()
             exchange.upstream_failures += 1
             exchange.upstream_seconds += now - started
-            passage.report("failure" if call.blames_upstream(error, now) else "nothing", now)
+            passage.report("failure" if blames_upstream(error) else "nothing", now)
             passage.over(now, left=not getattr(error, "never_left", False))
             raise
         now = self._clock()
-        exchange.upstream_seconds += now - started
+        call.took = now - started
+        exchange.upstream_seconds += call.took
         exchange.upstream_status = answer.status
         exchange.phase = "answer"
         passage.heard(now)
         if isinstance(answer.body, bytes):
             return answer
-        return replace(answer, body=Tracked(answer.body, partial(self._over, call, passage), call.deadline, self._clock))
+        return replace(answer, body=Tracked(answer.body, partial(self._over, passage), call.deadline, self._clock))
+
+    def _written(self, passage: Passage) -> None:
+        passage.written(self._clock())
 
     async def _before(self, deadline: float, sending: Awaitable[Response]) -> Response:
         try:
             async with asyncio.timeout(deadline - self._clock()):
                 return await sending
-        except TimeoutError:
-            raise UpstreamTimeout("the time for the whole call is over") from None
+        except TimeoutError as over:
+            error = UpstreamTimeout("the time for the whole call is over")
+            error.never_left = getattr(over.__cause__, "never_left", False)
+            raise error from None
 
     def _down(self, call: Call, answer: Response) -> Response:
         """``answer`` as it goes down."""
@@ -192,9 +216,9 @@ class Sender:
         exchange.elements_request_id = (response.headers.get("elements-request-id") or "")[:64]
         return response
 
-    def _over(self, call: Call, passage: Passage, error: GatewayError | None) -> None:
+    def _over(self, passage: Passage, error: GatewayError | None) -> None:
         now = self._clock()
-        if error is not None and call.blames_upstream(error, now):
+        if error is not None and blames_upstream(error):
             passage.broke(now)
         passage.over(now)
 

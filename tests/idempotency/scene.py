@@ -75,7 +75,8 @@ class Upstream:
     def __post_init__(self) -> None:
         self.open.set()
 
-    async def __call__(self, sent: Request, _: Exchange) -> Response:
+    async def __call__(self, sent: Request, record: Exchange) -> Response:
+        record.upstream_calls += 1
         self.bodies.append(await whole(sent.body))
         number = len(self.bodies)
         async with self._news:

@@ -46,7 +46,7 @@ async def passes(store: MemoryStore, name: str, held: Policy) -> bool:
     draws = [(key(name), held)]
     verdict = await store.spend(draws)
     if verdict.allowed:
-        store.give_back(draws, 1, verdict, left=True, heard_at=None)
+        store.give_back(draws, 1, verdict, left=True)
     return verdict.allowed
 
 
@@ -142,7 +142,7 @@ async def test_one_with_a_call_under_way_is_not_forgotten_however_long_it_takes(
         clock.wait(10)
         assert await passes(store, f"passing_{number}", held)
     assert key("slow") in store
-    store.give_back([(key("slow"), held)], 1, verdict, left=True, heard_at=None)
+    store.give_back([(key("slow"), held)], 1, verdict, left=True)
     for number in range(100):
         clock.wait(10)
         assert await passes(store, f"passing_{number}", held)

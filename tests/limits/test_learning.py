@@ -186,6 +186,10 @@ def test_an_element_without_limits_learns_too() -> None:
         assert scene.limits.gates() == {("dev", "hubspot"): 2}
         await asyncio.sleep(7.5)
         assert await scene.refusal(Call()) is None
+        assert 0 < (await scene.refusal(Call()) or 0) <= 0.201, "nobody knows its pace: it opens at five a second"
+        assert scene.limits.gates() == {("dev", "hubspot"): 1}
+        await asyncio.sleep(30)
+        assert [await scene.refusal(Call()) for _ in range(5)] == [None] * 5
 
     scene.run(main())
     assert scene.limits.report() == []

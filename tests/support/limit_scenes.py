@@ -41,7 +41,7 @@ class Call:
     caller: str = "a"
     cost: int = 1
     wait: int | None = None
-    latency: float = 0.125
+    latency: float = 0.0
     body: float = 0.0
     left: bool = True
     leaves: float | None = None
