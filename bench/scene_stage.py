@@ -24,14 +24,15 @@ _CUSTOMER = "hooli"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """HubSpot's limit, and Marketo's on either side (the gateway's preset leaves head-room)."""
+    """HubSpot's and Marketo's limit on either side (the gateway's preset leaves head-room for Marketo)."""
 
     hubspot: str
+    hubspot_ours: str
     marketo: str
     marketo_ours: str
 
 
-REAL = Figures("100/10s", "100/20s", "75/20s")
+REAL = Figures("100/10s", "100/10s", "100/20s", "75/20s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ base_url = "{url}{PREFIX}"
 user_secret = "env:SCENE_USER"
 organization_secret = "env:SCENE_ORGANIZATION"
 [elements.hubspot]
-limits = ["{figures.hubspot}", "250000/day"]
+limits = ["{figures.hubspot_ours}", "250000/day"]
 [elements.marketo]
 limits = ["{figures.marketo_ours}", "{DAY}/day"]
 timezone = "Etc/GMT{hour - 12:+d}"

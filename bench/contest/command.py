@@ -26,6 +26,7 @@ from bench.contest.rounds import GET, HIT, POST, TRACED, Field, Pace, Results
 from bench.peers import BenchError, Peer
 
 _ROOT = Path(__file__).resolve().parents[2]
+_DOCS, _TOOLS = _ROOT / "docs", _ROOT / "build" / "peers"
 _PACE, _QUICK_PACE = Pace(rounds=7, seconds=3), Pace(rounds=2, seconds=1, octets=20_000_000)
 _NAMES = tuple(rival.name for rival in RIVALS)
 _EXPECTED = (BenchError, OSError, HTTPException)
@@ -76,12 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(_NAMES)}, with commas between [default: all]")
     parser.add_argument("--verify", action="store_true", help="only prove that each does the job; takes seconds")
     parser.add_argument("--quick", action="store_true", help="two rounds of a second and smaller bodies, to see that it works")
-    parser.add_argument(
-        "--docs", nargs="?", type=Path, const=_ROOT / "docs", metavar="FOLDER", help="write speed.md and its plot there [docs/]"
-    )
-    parser.add_argument(
-        "--tools", type=Path, default=_ROOT / "build" / "peers", metavar="FOLDER", help="for what PyPI and npm give [build/peers]"
-    )
+    parser.add_argument("--docs", nargs="?", type=Path, const=_DOCS, metavar="FOLDER", help="write speed.md and the plot there [docs/]")
+    parser.add_argument("--tools", type=Path, default=_TOOLS, metavar="FOLDER", help="for what PyPI and npm give [build/peers]")
     return parser
 
 
@@ -146,7 +143,11 @@ def _measure(
         for name, one in standing.items():
             found.memory[name] = Footprint(one.running.resident() / 1024**2)
         _works(entrants, pace, found.results, step)
-    _memory(ready, job, folder, on[0], found, step)
+    for name, why in entrants.left.items():
+        step(f"{name} fell out: {why}")
+        found.skipped[rivals[name].title] = f"It fell out: {why}"
+        found.broken.append(name)
+    _memory([(rival, tools) for rival, tools in ready if rival.name not in entrants.left], job, folder, on[0], found, step)
 
 
 def _works(entrants: Field, pace: Pace, results: Results, step: Callable[[str], None]) -> None:
@@ -157,7 +158,7 @@ def _works(entrants: Field, pace: Pace, results: Results, step: Callable[[str], 
     rounds.calls(entrants, POST, streaming, pace, results, step)
     rounds.bodies(entrants, streaming, pace, results, step)
     for work, rival in ((HIT, "nginx"), (GET, "envoy")):
-        if rival in entrants.rivals:
+        if rival in entrants.able():
             half = rounds.capacity(results, work, OURS.name) / 2
             rounds.paced(entrants, work, (OURS.name, rival), half, pace, results, step)
 
@@ -170,7 +171,8 @@ def _memory(ready: Sequence[tuple[Rival, Tools]], job: Job, folder: Path, core: 
         step(f"memory: {rival.name}")
         own = folder / rival.name / "memory"
         own.mkdir()
-        with rival.start(tools, job, own, core) as standing:
-            added = footprint.connections(standing, footprint.CONNECTIONS)
-        crowd = footprint.mappings(rival, tools, job, own, core) if rival.name in footprint.MANY_MAPPINGS else None
-        found.memory[rival.name] = Footprint(found.memory[rival.name].idle, added, crowd)
+        try:
+            found.memory[rival.name] = footprint.measured(rival, tools, job, own, core, found.memory[rival.name].idle)
+        except _EXPECTED as error:
+            step(f"memory: {rival.name} failed: {error}")
+            found.broken.append(rival.name)

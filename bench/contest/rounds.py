@@ -6,8 +6,9 @@ the fastest proxies are, and then calls a second say how fast the load is. Where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +16,7 @@ from bench import peers
 from bench.contest import bulk, rush
 from bench.contest.checks import Witness
 from bench.contest.job import CUSTOMERS, Standing, document
-from bench.contest.rivals import Rival
+from bench.contest.rivals import OURS, Rival
 from bench.contest.rush import Work
 from bench.peers import BenchError, Peer
 
@@ -28,6 +29,8 @@ HIT = Work("fresh hit, repeating", _FRESH, _DOCUMENT)
 TRACED = Work("fresh hit, own trace ids", _FRESH, _DOCUMENT, traced=True)
 GET = Work("forward GET 1 KB", _PASSED, _DOCUMENT, numbered=True)
 POST = Work("forward POST 10 KB", "/hubs/crm/contacts", _POSTED, "POST", _POSTED)
+_WARM_UP_S = 3  # the first calls of some take seconds
+
 DOWN, UP = "100 MB download", "100 MB upload"
 
 Step = Callable[[str], None]
@@ -83,31 +86,47 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Who takes part, with the origin behind all of them, the folder for files and the core of the load."""
+    """Who takes part, with the origin behind all of them, the folder for files and the core of the load.
+
+    ``left``: who fell out while it was measured, and why.
+    """
 
     standing: Mapping[str, Standing]
     rivals: Mapping[str, Rival]
     origin: Peer
     folder: Path
     core: int
+    left: dict[str, str] = field(default_factory=dict)
 
     def able(self, *abilities: str) -> list[str]:
         """The names of those who can do all that."""
-        return [name for name, rival in self.rivals.items() if rival.does >= set(abilities)]
+        return [name for name, rival in self.rivals.items() if rival.does >= set(abilities) and name not in self.left]
+
+    def tried(self, name: str, what: Callable[[], Sample], keep: Callable[[Sample], None]) -> None:
+        """Keep what ``name`` did. A rival that fails is out from then on; ours may not fail."""
+        if name in self.left:
+            return
+        try:
+            keep(what())
+        except (BenchError, OSError) as error:
+            if name == OURS.name:
+                raise
+            self.left[name] = str(error)
 
 
-def calls(entrants: Field, work: Work, names: Iterable[str], pace: Pace, results: Results, step: Step) -> None:
+def calls(entrants: Field, work: Work, names: Sequence[str], pace: Pace, results: Results, step: Step) -> None:
     """``work`` by all of ``names`` as fast as each can."""
-    fresh = work.path == _FRESH
-    for name in _in_turn(names, pace.rounds, work.name, step, warm_up=lambda name: _call(entrants, work, name, 1, fresh=False)):
-        results.add(work.name, name, _call(entrants, work, name, pace.seconds, fresh=fresh))
+    for name in names:
+        step(f"{work.name}: {name} warms up")
+        entrants.tried(name, partial(_call, entrants, work, name, _WARM_UP_S, warm=False), lambda _: None)
+    _taken(entrants, work.name, names, pace, results, step, lambda name: _call(entrants, work, name, pace.seconds))
 
 
-def paced(entrants: Field, work: Work, names: Iterable[str], rate: float, pace: Pace, results: Results, step: Step) -> None:
+def paced(entrants: Field, work: Work, names: Sequence[str], rate: float, pace: Pace, results: Results, step: Step) -> None:
     """``work`` at about ``rate`` calls a second; the samples' p99 is what counts."""
     label = p99_of(work)
-    for name in _in_turn(names, pace.rounds, f"{label}, {rate:,.0f} calls/s", step):
-        results.add(label, name, _call(entrants, work, name, pace.seconds, fresh=work.path == _FRESH, rate=rate))
+    step(f"{label}: at {rate:,.0f} calls/s")
+    _taken(entrants, label, names, pace, results, step, lambda name: _call(entrants, work, name, pace.seconds, rate=rate))
 
 
 def p99_of(work: Work) -> str:
@@ -115,13 +134,10 @@ def p99_of(work: Work) -> str:
     return f"p99, {work.name}"
 
 
-def bodies(entrants: Field, names: Iterable[str], pace: Pace, results: Results, step: Step) -> None:
+def bodies(entrants: Field, names: Sequence[str], pace: Pace, results: Results, step: Step) -> None:
     """Large bodies, down and up."""
-    ways: tuple[tuple[str, Callable[[Standing, str, int], float]], ...] = ((DOWN, bulk.down), (UP, bulk.up))
-    listed = list(names)
-    for label, way in ways:
-        for name in _in_turn(listed, pace.rounds, label, step):
-            results.add(label, name, _move(entrants, way, name, pace))
+    for label, way in ((DOWN, bulk.down), (UP, bulk.up)):
+        _taken(entrants, label, names, pace, results, step, partial(_move, entrants, way, pace))
 
 
 def capacity(results: Results, work: Work, name: str) -> float:
@@ -129,19 +145,18 @@ def capacity(results: Results, work: Work, name: str) -> float:
     return median(sample.seen for sample in results.of(work.name, name))
 
 
-def _in_turn(names: Iterable[str], rounds: int, label: str, step: Step, *, warm_up: Callable[[str], object] | None = None) -> Iterable[str]:
-    listed = list(names)
-    for name in listed if warm_up else ():
-        step(f"{label}: {name} warms up")
-        if warm_up:
-            warm_up(name)
-    for number in range(rounds):
-        step(f"{label}: round {number + 1} of {rounds}")
-        first = number % len(listed)
-        yield from listed[first:] + listed[:first]
+def _taken(
+    entrants: Field, label: str, names: Sequence[str], pace: Pace, results: Results, step: Step, one: Callable[[str], Sample]
+) -> None:
+    """All ``names`` in turn, another one first each time."""
+    for number in range(pace.rounds):
+        step(f"{label}: round {number + 1} of {pace.rounds}")
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            entrants.tried(name, partial(one, name), partial(results.add, label, name))
 
 
-def _call(entrants: Field, work: Work, name: str, seconds: float, *, fresh: bool, rate: float | None = None) -> Sample:
+def _call(entrants: Field, work: Work, name: str, seconds: float, *, warm: bool = True, rate: float | None = None) -> Sample:
     standing = entrants.standing[name]
     witness = Witness(standing, entrants.origin)
     witness.seen()
@@ -151,14 +166,14 @@ def _call(entrants: Field, work: Work, name: str, seconds: float, *, fresh: bool
     seen = witness.seen()
     if seen["strange"]:
         raise BenchError(f"{name}, {work.name}: {seen['strange']} calls reached the origin without their credential")
-    if fresh and seen["calls"] > outcome.calls / 1000:
+    if warm and work.path == _FRESH and seen["calls"] > outcome.calls / 1000:
         raise BenchError(f"{name}, {work.name}: {seen['calls']} of {outcome.calls} calls were no hits")
     if work.path != _FRESH and seen["calls"] < outcome.calls:
         raise BenchError(f"{name}, {work.name}: {seen['calls']} of {outcome.calls} calls reached the origin")
     return Sample(outcome.calls, outcome.seconds, cpu, outcome.p99_ms)
 
 
-def _move(entrants: Field, way: Callable[[Standing, str, int], float], name: str, pace: Pace) -> Sample:
+def _move(entrants: Field, way: Callable[[Standing, str, int], float], pace: Pace, name: str) -> Sample:
     """Bodies one after the other until the round is over."""
     standing = entrants.standing[name]
     before = standing.running.cpu_seconds()

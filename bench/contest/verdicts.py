@@ -86,12 +86,12 @@ def ratios(results: Results, work: str, rival: str) -> tuple[float, ...]:
 
 def sections(results: Results) -> list[report.Section]:
     """The bars, then a table for each kind of work."""
-    return [
-        _bars(judged(results)),
+    tables = [
         *(_section(results, work, ("calls/s a core", "µs CPU a call", "calls/s seen"), _call_cells) for work in _CALLS),
         *(_section(results, work, ("MB/s a core", "ms CPU for 100 MB", "MB/s seen"), _bulk_cells) for work in _BULK),
         *(_section(results, work, ("p99, ms", "calls/s"), _p99_cells) for work in _P99),
     ]
+    return [_bars(judged(results)), *(table for table in tables if table.rows)]
 
 
 def _bars(all_judged: Sequence[Judged]) -> report.Section:

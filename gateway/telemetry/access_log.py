@@ -28,6 +28,8 @@ def line(exchange: Exchange) -> str:
         more = f', "upstream_status": {exchange.upstream_status}, "elements_request_id": {_text(exchange.elements_request_id)}'
     if exchange.problem:
         more += f', "problem": {_text(exchange.problem)}'
+    if exchange.background:
+        more += ', "background": true'
     second, fraction = divmod(exchange.time, 1)
     return (
         f'{{"time": "{_second(int(second))}.{int(fraction * 1000):03d}Z", "request_id": {_text(exchange.request_id)}, '

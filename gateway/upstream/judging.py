@@ -105,7 +105,7 @@ class Judge:
         token = target.instance.token if target.instance is not None else None
         by_provider = body is None or b'"providerMessage"' in body
         finding = await self._credentials.examine(target, used, token, by_provider, call.exchange)
-        if finding is not Finding.REPEAT or body is None or not call.replayable:
+        if finding is not Finding.REPEAT or not call.replayable:
             return None
         call.target = await self._credentials.renewed(target)
         return 0.0
@@ -119,7 +119,7 @@ class Judge:
             return None
         pause = 0.0 if at_once else max(away_s, pause_before(call.retried, random.random))
         now = self._clock()
-        if call.retried >= guard.settings.retries or pause > _LONGEST_PAUSE_S or now + pause >= call.deadline:
+        if call.retried >= guard.settings.retries or pause > _LONGEST_PAUSE_S or now + pause >= min(call.deadline, call.exchange.deadline):
             return None
         if not guard.retries.may(now):
             call.exchange.note("upstream", "no retry", "too many calls of this element are made again")

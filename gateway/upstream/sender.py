@@ -28,6 +28,7 @@ from gateway.upstream.masking import mask_text, masked
 from gateway.upstream.pool import Origin
 from gateway.upstream.provider_message import overheard
 
+_IN_TIME = 0.9  # of its time a call waits at most, so that there is some left to say why it did not go
 _SHAPE = re.compile(r"(User|Organization|Element) [^,]+")
 
 
@@ -75,11 +76,13 @@ class Sender:
             end, again_in = await self._tried(call, passage)
             if again_in is None:
                 return self._as_it_was(call, end)
-            await self._set_aside(call, end, again_in)
+            at_hand = await self._set_aside(call, end, again_in)
             limited = exchange.limited
             try:
                 passage = await self._admitted(call)
             except GatewayError:
+                if not at_hand:
+                    raise
                 exchange.limited = limited
                 return self._as_it_was(call, end)
 
@@ -100,12 +103,17 @@ class Sender:
             passage.over(self._clock())
             raise
 
-    async def _set_aside(self, call: Call, end: Response | GatewayError, seconds: float) -> None:
-        """Between two attempts: what came of the first is counted, and at hand in case that there is no second."""
+    async def _set_aside(self, call: Call, end: Response | GatewayError, seconds: float) -> bool:
+        """Between two attempts: what came of the first is counted, and, if it is not too large, at hand in case that there is no second;
+        whether it is."""
+        at_hand = True
         if isinstance(end, Response):
             call.repeats(end.status)
+            await closed(end.body)
+            at_hand = isinstance(end.body, bytes)
         if seconds:
             await asyncio.sleep(seconds)
+        return at_hand
 
     def _as_it_was(self, call: Call, end: Response | GatewayError) -> Response:
         """What the last attempt came to, for the caller."""
@@ -140,7 +148,7 @@ class Sender:
                 raise InstanceNeedsAuthorization("Cloud Elements refuses this instance's token: authorize it again, or store its new token")
             exchange.note("authorization", "trial", "the mapping needs authorization, and is tried once a minute")
         deadline = min(call.deadline, exchange.deadline)
-        permit = await self._limits.acquire(call.request, target, exchange, None if deadline == inf else deadline - now)
+        permit = await self._limits.acquire(call.request, target, exchange, None if deadline == inf else (deadline - now) * _IN_TIME)
         now = self._clock()
         try:
             if now >= deadline:

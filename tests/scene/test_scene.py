@@ -14,7 +14,9 @@ from bench import peers
 from bench.scene import DAY, HASTY, WAIT_S, Played, kinds, play
 from bench.scene_stage import Figures, behind_bare, behind_gateway
 
-SCALED = Figures(hubspot="100/3s", marketo="100/4s", marketo_ours="75/4s")
+# A hundredth of three seconds is less than what other tests on the same machine delay a call by, so that ours is a little lower here. That
+# nothing is lost with the same figures on both sides is for ``python -m bench scene`` to show.
+SCALED = Figures(hubspot="100/3s", hubspot_ours="90/3s", marketo="100/4s", marketo_ours="75/4s")
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,12 @@ class Scene(Stage):
     def logged(self) -> dict[str, list[str]]:
         """As of ``Stage``. A call with an Idempotency-Key outlives its caller, and then has a second line under the same id, which is left
         out here: it is the gateway's own, and counts as no caller's."""
-        return {key: lines[:1] if lines[:1] == ["caller-left"] else lines for key, lines in super().logged().items()}
+        return {key: lines[:1] if self.goes_on(key) else lines for key, lines in super().logged().items()}
+
+    def goes_on(self, request_id: str) -> bool:
+        """Whether the gateway went on with a call after its caller had gone."""
+        lines = [line for line in self.gateway.text.splitlines() if request_id in line]
+        return any('"background": true' in line for line in lines)
 
     def begin(self, line: str, *fields: str, body: bytes = b"", key: str | None = None, customer: str = "acme") -> Caller:
         """A caller that has sent a call and waits for its answer; to be closed by the test."""
