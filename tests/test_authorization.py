@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.authorization import Credentials, build, parse
 from gateway.errors import BadRequest
-from gateway.exchange import Environment, Instance
+from gateway.exchange import Instance, SecretPair
 from gateway.secret import Secret
 
 values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=","), min_size=1, max_size=30)
@@ -20,13 +20,13 @@ NAMES = ("user", "organization", "element")
 
 @given(values, values, values)
 def test_what_is_built_is_read_back(user: str, organization: str, token: str) -> None:
-    environment = Environment("dev", "http://h", Secret(user), Secret(organization))
+    pair = SecretPair(Secret(user), Secret(organization))
     instance = Instance("gwi_abcdefgh", "dev", "acme", "hubspot", Secret(token))
 
     if not any(value.startswith(":") for value in (user, organization, token)):
-        assert parse(build(environment, instance)) == Credentials(user, organization, token)
-        assert parse(build(environment, None)) == Credentials(user, organization, None)
-    assert build(environment, instance) == f"User {user}, Organization {organization}, Element {token}"
+        assert parse(build(pair, instance)) == Credentials(user, organization, token)
+        assert parse(build(pair, None)) == Credentials(user, organization, None)
+    assert build(pair, instance) == f"User {user}, Organization {organization}, Element {token}"
 
 
 @given(st.data())

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from pathlib import Path
 
@@ -52,6 +52,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"there is no peer {', '.join(sorted(unknown))}, only {', '.join(_NAMES)}")
     console = Console(stderr=True)
     pace = _QUICK_PACE if asked.quick else _PACE
+    if asked.rounds is not None:
+        if asked.rounds < 1:
+            parser.error("--rounds must be at least 1")
+        pace = replace(pace, rounds=asked.rounds)
     found, failure = Contest(), ""
     try:
         _run([rival for rival in RIVALS if rival.name in names], asked.tools, None if asked.verify else pace, found, console)
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(_NAMES)}, with commas between [default: all]")
     parser.add_argument("--verify", action="store_true", help="only prove that each does the job; takes seconds")
     parser.add_argument("--quick", action="store_true", help="two rounds of a second and smaller bodies, to see that it works")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"how many [{_PACE.rounds}]")
     parser.add_argument("--docs", nargs="?", type=Path, const=_DOCS, metavar="FOLDER", help="write speed.md and the plot there [docs/]")
     parser.add_argument("--tools", type=Path, default=_TOOLS, metavar="FOLDER", help="for what PyPI and npm give [build/peers]")
     return parser

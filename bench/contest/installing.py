@@ -27,8 +27,8 @@ class Missing(Exception):
     """A rival cannot take part; the text says what it needs."""
 
 
-def debian(command: str, packages: Sequence[str], files: Sequence[Path] = ()) -> Path:
-    """The path of ``command``, of Debian's ``packages``, whose ``files`` are wanted, too. Raises ``Missing``."""
+def debian(command: str, packages: Sequence[str], files: Sequence[str] = ()) -> Path:
+    """The path of ``command``, of Debian's ``packages``, whose ``files`` (patterns below ``/``) are wanted, too. Raises ``Missing``."""
     if not _have(command, files):
         started = not _have(command, ())
         _run("Debian", [str(_ROOT / "tools" / "debian.sh"), *(f"(none)={package}" for package in packages)])
@@ -37,6 +37,15 @@ def debian(command: str, packages: Sequence[str], files: Sequence[Path] = ()) ->
     if not _have(command, files):
         raise Missing(f"apt-get install {' '.join(packages)}")
     return Path(shutil.which(command, path=_SYSTEM_PATH) or command)
+
+
+def versioned(origin: str) -> str:
+    """``Debian, PACKAGE`` with the version that is installed; anything else as it is."""
+    source, _, package = origin.partition(", ")
+    if source != "Debian":
+        return origin
+    query = ["dpkg-query", "--show", "--showformat=${Version}", package]
+    return f"{origin} {subprocess.run(query, capture_output=True, text=True, check=False).stdout}".strip()
 
 
 def wheel(requirement: str, name: str, tools: Path) -> Path:
@@ -91,8 +100,8 @@ def modules(package_json: str, tools: Path) -> tuple[Path, Path]:
     return Path(node), folder
 
 
-def _have(command: str, files: Sequence[Path]) -> bool:
-    return shutil.which(command, path=_SYSTEM_PATH) is not None and all(one.exists() for one in files)
+def _have(command: str, files: Sequence[str]) -> bool:
+    return shutil.which(command, path=_SYSTEM_PATH) is not None and all(any(Path("/").glob(pattern)) for pattern in files)
 
 
 def _stop_service(name: str) -> None:

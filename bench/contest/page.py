@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from bench.contest.installing import versioned
 from bench.contest.plot import Group, svg
 from bench.contest.rivals import OURS, RIVALS, Rival
 from bench.contest.rounds import DOWN, GET, HIT, POST, TRACED, UP, Pace, Results, Sample
@@ -58,7 +59,7 @@ def page(sections: Sequence[Section], entrants: Mapping[str, str], skipped: Mapp
 
 
 def _who(rivals: Sequence[Rival]) -> Section:
-    rows = tuple((rival.title, rival.origin, *("yes" if one in rival.does else "no" for one in _ABILITIES)) for rival in rivals)
+    rows = tuple((rival.title, versioned(rival.origin), *("yes" if one in rival.does else "no" for one in _ABILITIES)) for rival in rivals)
     return Section("Who takes part", ("", "from", *_SAID.values()), rows)
 
 

@@ -16,7 +16,7 @@ import psutil
 from bench.peers import BenchError, pinned
 
 _START_S, _STOP_S = 20.0, 5.0
-_KEPT_FROM_US = ("GATEWAY__", "BENCH_")
+_NOT_HANDED_ON = ("gateway__", "bench_", "http_proxy", "https_proxy", "all_proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Running:
         return self.url.removeprefix("http://")
 
     def cpu_seconds(self) -> float:
-        """User and system time so far."""
+        """User and system time so far. Raises ``BenchError`` if it has ended."""
         return sum(times.user + times.system for times in (one.cpu_times() for one in self._all()))
 
     def resident(self) -> int:
@@ -40,7 +40,10 @@ class Running:
         return sum(int(one.memory_info().rss) for one in self._all())
 
     def _all(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
+        try:
+            return [self.process, *self.process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            raise BenchError(f"the process of {self.url} has ended") from None
 
 
 def free_ports(count: int) -> list[int]:
@@ -79,7 +82,7 @@ def running(command: Sequence[str], port: int, folder: Path, core: int, environ:
 
 
 def _environ(added: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_FROM_US)} | dict(added)
+    return {name: value for name, value in os.environ.items() if not name.lower().startswith(_NOT_HANDED_ON)} | dict(added)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

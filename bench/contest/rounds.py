@@ -38,11 +38,13 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many rounds, how many seconds of load in each, and how large the large bodies are, in octets."""
+    """How many rounds, how many seconds of load in each, and how large the large bodies are, in octets, and for how many seconds they
+    move in each."""
 
     rounds: int
     seconds: float
     octets: int = 100_000_000
+    bodies_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def _move(entrants: Field, way: Callable[[Standing, str, int], float], pace: Pac
     before = standing.running.cpu_seconds()
     octets, seconds = 0, 0.0
     with peers.pinned(entrants.core):
-        while seconds < pace.seconds:
+        while seconds < pace.bodies_s:
             seconds += way(standing, CUSTOMER, pace.octets)
             octets += pace.octets
     return Sample(octets, seconds, standing.running.cpu_seconds() - before)

@@ -50,6 +50,7 @@ class DataListener:
         self._tracing = tracing
         self._cors = cors
         self.shedder = Shedder(settings.overload_lag)
+        self._refusals = _Refusals()
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
@@ -142,12 +143,11 @@ class DataListener:
     def _shed(self, data: bytes) -> bytes:
         """The whole answer to a request that is refused without being read."""
         now = time.monotonic()
-        path = intake.shown(data[4 : data.find(b" ", 4)].decode("ascii"))
+        path = intake.shown(data[4 : data.find(b" ", 4)].decode("latin-1"))
         exchange = Exchange(request_id_of(data) or intake.new_id(), "GET", path, now, time.time())
         exchange.phase = "accept"
         exchange.answering = now
-        response = _spoken(Overloaded(_TOO_MUCH, retry_after=1), exchange)
-        octets = answer.whole(response, exchange)
+        octets = self._refusals.answer(exchange)
         exchange.total_seconds = time.monotonic() - now
         self._telemetry.record(exchange)
         return octets
@@ -180,6 +180,35 @@ class DataListener:
         old = message.version < (1, 1)
         await answer.write(connection, response, exchange, method=message.method, http_1_0=old, keep_alive=keep, now=exchange.started)
         return keep
+
+
+class _Refusals:
+    """Answers to calls that are shed. All that differs in those of one second is the id, so they are made from one."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._made = b""
+        self._id = b""
+        self._octets = 0
+
+    def answer(self, exchange: Exchange) -> bytes:
+        """The whole answer; ``exchange`` learns how it ended."""
+        request_id = exchange.request_id.encode()
+        if int(exchange.time) != self._second:
+            self._make(exchange)
+        if len(request_id) != len(self._id):  # the length of the body would be another
+            return answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), exchange), exchange)
+        exchange.status, exchange.problem, exchange.outcome = Overloaded.status, Overloaded.slug, Overloaded.slug
+        exchange.note("accept", Overloaded.slug, _TOO_MUCH)
+        exchange.bytes_down = self._octets
+        return self._made.replace(self._id, request_id)
+
+    def _make(self, exchange: Exchange) -> None:
+        # With an id of ours, which cannot be part of anything else in it.
+        first = Exchange(intake.new_id(), "GET", "", exchange.started, exchange.time)
+        first.answering = first.started
+        self._made = answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), first), first)
+        self._id, self._octets, self._second = first.request_id.encode(), first.bytes_down, int(exchange.time)
 
 
 def _spoken(error: GatewayError, exchange: Exchange) -> Response:

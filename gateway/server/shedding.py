@@ -25,9 +25,6 @@ _LEAST = 0.05
 
 _HEAD_END = b"\r\n\r\n"
 _MOST_OCTETS = 8192
-# What could say that more than the head belongs to the request, or that the answer must be another one: such are served the long way.
-_PARTICULAR = (b"content-length", b"transfer-encoding", b"expect:", b"upgrade:", b"connection:", b"origin:", b"/healthz")
-_REQUEST_LINE = re.compile(rb"GET /[!-~]* HTTP/1\.1\r\n")
 _REQUEST_ID = re.compile(rb"\r\nx-request-id: ?([!-~]{1,128})\r\n", re.IGNORECASE)
 
 
@@ -69,13 +66,25 @@ class Shedder:
 
 
 def is_whole_and_plain(data: bytes) -> bool:
-    """Whether ``data``, received on a connection that waits for a request, is one GET and nothing else."""
-    if len(data) > _MOST_OCTETS or data.find(_HEAD_END) != len(data) - 4:
+    """Whether ``data``, received on a connection that waits for a request, is one GET and nothing else.
+
+    No field says that more than the head belongs to it, or that the answer must be another one: such requests are served the long way.
+    """
+    if len(data) > _MOST_OCTETS or not data.startswith(b"GET /") or data.find(_HEAD_END) != len(data) - 4:
         return False
-    if _REQUEST_LINE.match(data) is None:
+    end = data.find(b"\r\n")
+    if data[end - 9 : end] != b" HTTP/1.1" or data.find(b" ", 4) != end - 9:
         return False
-    lowered = data.lower()
-    return not any([part in lowered for part in _PARTICULAR])  # noqa: C419 - a list is quicker
+    rest = data[end:].lower()
+    return not (
+        b"\r\ncontent-length" in rest
+        or b"\r\ntransfer-encoding" in rest
+        or b"\r\nconnection" in rest
+        or b"\r\nexpect" in rest
+        or b"\r\nupgrade" in rest
+        or b"\r\norigin" in rest
+        or data.startswith(b"GET /healthz")
+    )
 
 
 def request_id_of(data: bytes) -> str | None:

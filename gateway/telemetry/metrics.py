@@ -119,6 +119,8 @@ class Metrics:
         self._upstream_tallies: dict[tuple[str, str, str, str, str], Tally] = {}
         self._saved: Numbers[str] = Numbers()
         self._unanswered: Numbers[tuple[str, str, str, str]] = Numbers()
+        self._limited_calls: Numbers[tuple[str, str, str]] = Numbers()
+        self._problem_calls: Numbers[str] = Numbers()
         self._shapes: dict[str, set[str]] = {}  # by element: those that have a name of their own here
         self._shares: Callable[[], Shares] = dict
         self._gate_states: Callable[[], States] = dict
@@ -149,9 +151,9 @@ class Metrics:
         if exchange.limit_signals:
             self._signals.labels(environment, element).inc(exchange.limit_signals)
         if exchange.limited:
-            self._limited.labels(environment, element, exchange.limited).inc()
+            self._limited_calls[environment, element, exchange.limited] += 1
         if exchange.problem:
-            self._problems.labels(exchange.problem).inc()
+            self._problem_calls[exchange.problem] += 1
 
     def _begin(self, key: tuple[str, str, str, str, str]) -> tuple[str, Tally]:
         """(the element as it is called here, where its calls count): whatever a query may ask of it has a series from now on."""
@@ -196,6 +198,12 @@ class Metrics:
         for where, calls in self._unanswered.items():
             self._upstream.labels(*where, "none").inc(calls)
         self._unanswered.clear()
+        for labels, calls in self._limited_calls.items():
+            self._limited.labels(*labels).inc(calls)
+        for slug, calls in self._problem_calls.items():
+            self._problems.labels(slug).inc(calls)
+        self._limited_calls.clear()
+        self._problem_calls.clear()
         flying = Numbers(exchange.environment for exchange in self.live)
         for environment in {*self._environments, *flying}:
             self._in_flight.labels(environment).set(flying[environment])

@@ -66,7 +66,6 @@ def test_every_preset_is_shown_with_each_source(bare, key: str) -> None:
     assert [figure.source for figure in shown.figures] == [figure.source for figure in preset.figures]
     assert shown.preset == shown.effective == preset.element
     assert shown.configured == ()
-    assert "limit_signals" in shown.not_in_effect
 
 
 def test_what_holds_with_a_configuration_and_what_of_it_that_says(cli) -> None:
@@ -82,7 +81,6 @@ def test_what_holds_with_a_configuration_and_what_of_it_that_says(cli) -> None:
     assert ["cache.ttl", "5s", "configuration", "60s"] in lines
     assert ["cache.rules", "/ping never, /objects 1h, /objects/** 1h", "preset", "-"] in lines
     assert ["concurrency", "-", "default", "-"] in lines
-    assert ["Not in effect in this version: wait, limit_signals"] in lines
 
 
 def test_a_variable_counts_as_configuration(cli, monkeypatch: pytest.MonkeyPatch) -> None:
