@@ -144,6 +144,7 @@ EXAMPLES: dict[str, Any] = {
         },
         "upstream": {"method": "GET", "target": "/hubs/marketing/contacts?pageSize=5", "fields": [["Via", "1.1 gateway"]]},
     },
+    "Learned": {"state": "closed", "seconds": 27.4, "pace": 5.0, "refusals": 3, "source": "429, Retry-After"},
     "Budget": _BUDGET,
     "BudgetPage": {"items": [_BUDGET], "next_cursor": None},
     "Decision": _DECISION,

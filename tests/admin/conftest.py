@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.commands import exchange
 from tests.support.answers import Answer
+from tests.support.origin import Origin
 from tests.support.processes import Gateway, running_gateway
 
 PREFIX = "/admin/v1"
@@ -53,7 +56,7 @@ class Api:
         return self.made("/keys", **{"name": f"key-{next(_serial)}"} | fields)
 
     def through(self, customer: str, path: str = "/elements/api-v2/ping") -> Answer:
-        """A call through the gateway, to nobody who answers."""
+        """A call through the gateway."""
         who = (f"X-Api-Key: {self.gateway.key}", f"Gateway-Customer: {customer}", "Gateway-Environment: dev")
         return exchange(self.gateway.data, "GET", path, *who)
 
@@ -71,11 +74,15 @@ def refused(answer: Answer, status: int, slug: str) -> dict[str, Any]:
     return problem
 
 
+def behind(origin: Origin, folder: Path) -> AbstractContextManager[Gateway]:
+    """A gateway before ``origin``; nobody listens behind its other environment: what the admin API does needs no answer from there."""
+    environments = {"dev": f"http://{origin.authority}/elements/api-v2", "prod": "http://127.0.0.1:9/elements/api-v2"}
+    return running_gateway(folder, environments, settings=SETTINGS, customers=())
+
+
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    # Nobody listens behind the gateway: what the admin API does needs no answer from there.
-    environments = {"dev": "http://127.0.0.1:9/elements/api-v2", "prod": "http://127.0.0.1:9/elements/api-v2"}
-    with running_gateway(tmp_path_factory.mktemp("admin"), environments, settings=SETTINGS, customers=()) as gateway:
+    with Origin() as origin, behind(origin, tmp_path_factory.mktemp("admin")) as gateway:
         api = Api(gateway, {"": "", "admin": gateway.new_key("operator", "--scope", "admin"), "wrong": "gwk_abcdefghijkl_" + "x" * 43})
         api.keys["no key at all"] = "hello"
         for scope in SCOPES[:3]:
