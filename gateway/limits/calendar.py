@@ -64,7 +64,7 @@ class Calendar:
         if spent_at >= self._start:
             self._used = max(0, self._used - cost)
 
-    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
+    def hold(self, spent_at: float, cost: int, later: float, answered_in: float) -> None:
         """A call around midnight is the provider's to place."""
 
     def state(self, now: float) -> State:

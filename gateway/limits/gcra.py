@@ -46,7 +46,7 @@ class Gcra:
             # Without it, the busy stretch may have paused until the last call: that long at most.
             self._start += min(cost * self._period_s / self._limit, self._last - spent_at)
 
-    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
+    def hold(self, spent_at: float, cost: int, later: float, answered_in: float) -> None:
         """Its evenness leaves room for what comes late."""
 
     def state(self, now: float) -> State:

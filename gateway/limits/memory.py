@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from math import inf
 from typing import NamedTuple
 
 from gateway.limits.calendar import Calendar, zone_of
@@ -31,31 +30,10 @@ class Obstacle(NamedTuple):
 OPEN = Obstacle(0.0)
 
 
-class Quickest:
-    """How quickly a call is answered at best, by the calls of the last ten to twenty seconds.
-
-    What a call takes beyond that may have passed on its way there: then the provider counts it that much later than it left.
-    """
-
-    __slots__ = ("_best", "_next_best", "_until")
-    SPAN_S = 10.0
-
-    def __init__(self) -> None:
-        self._best = self._next_best = inf
-        self._until = -inf
-
-    def beyond(self, seconds: float, now: float) -> float:
-        """How much longer than the quickest a call took that was answered now after ``seconds``."""
-        if now >= self._until:
-            self._best, self._next_best, self._until = self._next_best, inf, now + self.SPAN_S
-        self._next_best = min(self._next_best, seconds)
-        return seconds - min(self._best, self._next_best)
-
-
 class Budget:
     """What is known of one budget. ``meters`` are those of its policy's quotas, and whether each goes by the wall clock."""
 
-    __slots__ = ("_took", "gate", "meters", "pace", "places", "quickest", "under_way")
+    __slots__ = ("_took", "gate", "meters", "pace", "places", "under_way")
 
     def __init__(self, policy: Policy) -> None:
         self.meters = tuple(_meter(quota, policy.timezone) for quota in dict.fromkeys(policy.quotas))
@@ -63,7 +41,6 @@ class Budget:
         self.under_way = 0
         self.gate: Gate | None = None
         self.pace = Pace()
-        self.quickest = Quickest()
         self._took = 0.0  # an ordinary call, seconds from place to place
 
     def wait(self, now: float, wall: float, cost: int, ahead: int = 0, calls: int = 0) -> Obstacle:
@@ -106,11 +83,11 @@ class Budget:
         took = now - spent_at
         self._took = took if not self._took else self._took + (took - self._took) * _SMOOTHING
         left_at = spent_at if times[0] is None else times[0]
-        excess = 0.0 if times[1] is None else self.quickest.beyond(times[1] - left_at, now)
-        if excess > 0 or left_at > spent_at:
+        answered_in = 0.0 if times[1] is None else times[1] - left_at
+        if answered_in > 0 or left_at > spent_at:
             for meter, by_wall in self.meters:
                 if not by_wall:
-                    meter.hold(spent_at, cost, left_at - spent_at, excess)
+                    meter.hold(spent_at, cost, left_at - spent_at, answered_in)
 
     def states(self, now: float, wall: float) -> tuple[State, ...]:
         return tuple([meter.state(wall if by_wall else now) for meter, by_wall in self.meters])

@@ -91,8 +91,9 @@ class Meter(Protocol):
     def refund(self, spent_at: float, cost: int) -> None:
         """Forget what was spent at that time: it never left."""
 
-    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
-        """What was spent at that time left ``later`` (seconds), and took ``excess`` longer than the quickest to be answered."""
+    def hold(self, spent_at: float, cost: int, later: float, answered_in: float) -> None:
+        """What was spent at that time left ``later`` (seconds), and had its answer ``answered_in`` seconds after that: somewhere in
+        between the provider counted it."""
 
     def state(self, now: float) -> State:
         """What is left; spends nothing."""

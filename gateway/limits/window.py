@@ -55,12 +55,12 @@ class Window:
     def refund(self, spent_at: float, cost: int) -> None:
         self._take_out(spent_at + self._period_s, cost)
 
-    def hold(self, spent_at: float, cost: int, later: float, excess: float) -> None:
-        """Let a call count from when it left, and ``excess`` seconds longer, at most a hundredth of the period: the provider may have
-        counted it that much later, and the next ones may arrive sooner."""
+    def hold(self, spent_at: float, cost: int, later: float, answered_in: float) -> None:
+        """Let a call count from when it was answered, but at most a hundredth of the period from when it left: the provider counted it
+        somewhere in between, and the next ones may reach it quicker."""
         end = spent_at + self._period_s
         for _ in range(self._take_out(end, cost)):
-            insort(self._ends, end + later + min(excess, self._period_s / _MOST_HELD), self._gone)
+            insort(self._ends, end + later + min(answered_in, self._period_s / _MOST_HELD), self._gone)
         self._next = self._ends[self._gone] if self._gone < len(self._ends) else inf
 
     def state(self, now: float) -> State:

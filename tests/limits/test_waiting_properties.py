@@ -116,7 +116,11 @@ def test_while_there_is_demand_every_call_goes_as_soon_as_it_may(quotas: list[st
     scene.run(_demand(scene, calls, [latency] * calls, 8 + round(8 * latency)))
 
     times = sorted(one.went or 0.0 for one in scene.went)
-    assert times == pytest.approx(soonest(quotas, calls, latency, places), abs=0.001)
+    optimum = soonest(quotas, calls, latency, places)
+    if not latency:
+        assert times == pytest.approx(optimum, abs=0.001)
+    # Each call counts until it was answered, at most a hundredth of the period longer.
+    assert all(best - 0.001 <= went <= best / 0.99 + 0.001 for went, best in zip(times, optimum, strict=True))
 
 
 @LAW
@@ -135,15 +139,14 @@ def test_answers_of_uneven_latency_cost_no_more_than_a_hundredth(quotas: list[st
 @LAW
 @given(st.integers(1, 6), st.lists(st.integers(0, 64).map(lambda tick: tick / 6400), min_size=40, max_size=40))
 def test_what_the_provider_counts_when_it_answers_is_within_its_window_too(limit: int, jitter: list[float]) -> None:
-    """As long as answers are uneven by no more than a hundredth of the period, of which those have not to be seen that only seem quick."""
+    """As long as they take no more than a hundredth of the period."""
     scene = Scene(f"{limit}/1s")
 
-    scene.run(_demand(scene, len(jitter), [0.0625 + late for late in jitter], 2 * limit))
+    scene.run(_demand(scene, len(jitter), jitter, 2 * limit))
 
     counted = sorted((one.went or 0.0) + one.call.latency for one in scene.went)
-    seen_slow = counted[limit:]  # the first may have been slow, and nothing to compare it with
-    for earlier, later in zip(seen_slow, seen_slow[limit:], strict=False):
-        assert later - earlier >= 1 - 0.005
+    for earlier, later in zip(counted, counted[limit:], strict=False):
+        assert later - earlier >= 1 - 1e-9
 
 
 @LAW
