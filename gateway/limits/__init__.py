@@ -132,16 +132,18 @@ class Limits:
 
     async def _shadowed(self, draws: tuple[Draw, ...], cost: int, target: Target, exchange: Exchange) -> Permit:
         """What the element's budget would refuse passes; the caller's own quota holds."""
-        verdict = self._estimate(draws[:1], Waiter(*_whose(target), cost))
+        own = tuple(draw for draw in draws if draw[0][0] == "caller")
+        refused = self._store.estimate(draws, cost, 0, 0)
+        if own:
+            verdict = await self._store.spend(own, cost)
+            if not verdict.allowed:
+                raise self._refusal(verdict, target, exchange)
+            permit = self._granted(own, cost, verdict, exchange)
+        else:
+            permit = FREE
         exchange.limited = "shadow"
-        exchange.note("limits", "shadow", self.detail(verdict, target))
-        own = draws[1:]
-        if not own:
-            return FREE
-        verdict = await self._store.spend(own, cost)
-        if verdict.allowed:
-            return self._granted(own, cost, verdict, exchange)
-        raise self._refusal(verdict, target, exchange)
+        exchange.note("limits", "shadow", self.detail(refused, target))
+        return permit
 
     async def _wait(self, draws: tuple[Draw, ...], waiter: Waiter, wait_s: float, target: Target, exchange: Exchange) -> Permit:
         began = self._monotonic()
