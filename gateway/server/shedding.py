@@ -3,7 +3,7 @@ as ever.
 
 That it cannot keep up shows in the loop: work that is due comes late. A burst makes it late for a moment and is served; only lateness
 that stands for a while (as CoDel tells a standing queue from a good one, RFC 8289 §3) is overload. Then the share of calls that are let
-in shrinks by a part and grows by steps, twenty-five times a second. Batch work is refused first: all of it, before half of the
+in shrinks by a part and grows by steps, fifty times a second. Batch work is refused first: all of it, before half of the
 interactive work is.
 
 A request that is refused so is not parsed. Nothing of it is passed on, so all that must be certain of it is where it ends.
@@ -16,11 +16,12 @@ import random
 import re
 from collections import deque
 from collections.abc import Callable
+from statistics import median
 
-PROBE_S = 0.04
-_STANDING = 3  # probes in a row that were late
-_DECREASE = 0.85
-_STEP = 0.02
+PROBE_S = 0.02
+_LOOKED_AT = 5  # the last probes, of which the median counts: how late one is depends on where in a turn of the loop it was due
+_DECREASE = 0.9
+_STEP = 0.01
 _LEAST = 0.05
 
 _HEAD_END = b"\r\n\r\n"
@@ -34,14 +35,14 @@ class Shedder:
     def __init__(self, target_s: float, draw: Callable[[], float] = random.random) -> None:
         self._target_s = target_s
         self._draw = draw
-        self._late: deque[float] = deque(maxlen=_STANDING)
+        self._late: deque[float] = deque(maxlen=_LOOKED_AT)
         self.share = 1.0
         """Of the interactive calls, how many are let in (0 to 1)."""
 
     def observe(self, late_s: float) -> None:
         """Work was this much late."""
         self._late.append(late_s)
-        if len(self._late) == _STANDING and min(self._late) > self._target_s > 0:
+        if len(self._late) == _LOOKED_AT and median(self._late) > self._target_s > 0:
             self.share = max(_LEAST, self.share * _DECREASE)
         else:
             self.share = min(1.0, self.share + _STEP)
