@@ -16,6 +16,7 @@ BULKHEAD = 20
 
 _TOML = f"""
 default_environment = "narrow"
+listen.overload_lag = "10ms"
 [environments.narrow]
 base_url = "{{narrow}}"
 user_secret = "env:BENCH_USER_SECRET"
