@@ -16,7 +16,9 @@ import random
 import re
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import median
+from typing import NamedTuple
 
 PROBE_S = 0.02
 _LOOKED_AT = 5  # the last probes, of which the median counts: how late one is depends on where in a turn of the loop it was due
@@ -26,6 +28,7 @@ _LEAST = 0.05
 
 _HEAD_END = b"\r\n\r\n"
 _MOST_OCTETS = 8192
+_PARTICULAR = (b"\r\ncontent-length", b"\r\ntransfer-encoding", b"\r\nconnection", b"\r\nexpect", b"\r\nupgrade", b"\r\norigin")
 _REQUEST_ID = re.compile(rb"\r\nx-request-id: ?([!-~]{1,128})\r\n", re.IGNORECASE)
 
 
@@ -76,21 +79,24 @@ def is_whole_and_plain(data: bytes) -> bool:
     end = data.find(b"\r\n")
     if data[end - 9 : end] != b" HTTP/1.1" or data.find(b" ", 4) != end - 9:
         return False
-    rest = data[end:].lower()
-    return not (
-        b"\r\ncontent-length" in rest
-        or b"\r\ntransfer-encoding" in rest
-        or b"\r\nconnection" in rest
-        or b"\r\nexpect" in rest
-        or b"\r\nupgrade" in rest
-        or b"\r\norigin" in rest
-        or data.startswith(b"GET /healthz")
-    )
+    return not data.startswith(b"GET /healthz") and _fields_of(data[end:]).plain
+
+
+class _Fields(NamedTuple):
+    """What the fields of a head say: that nothing but the head belongs to the request, and its id."""
+
+    plain: bool
+    request_id: str | None
+
+
+@lru_cache(maxsize=1024)  # most callers send the same ones each time
+def _fields_of(fields: bytes) -> _Fields:
+    lowered = fields.lower()
+    found = _REQUEST_ID.search(fields) if b"\r\nx-request-id:" in lowered else None
+    request_id = found[1].decode() if found is not None and b"gwk_" not in found[1] else None
+    return _Fields(not any(name in lowered for name in _PARTICULAR), request_id)
 
 
 def request_id_of(data: bytes) -> str | None:
-    """The id that the request has already, if it is one that we take over."""
-    if b"\r\nx-request-id:" not in data.lower():  # which is much quicker
-        return None
-    found = _REQUEST_ID.search(data)
-    return found[1].decode() if found is not None and b"gwk_" not in found[1] else None
+    """The id that such a request has already, if it is one that we take over."""
+    return _fields_of(data[data.find(b"\r\n") :]).request_id
