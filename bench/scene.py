@@ -73,13 +73,11 @@ class Played:
     ended: tuple[Ended, ...]
     arrived: tuple[Arrived, ...]
     seconds: float
+    refused: int
+    """Calls that the sandbox refused, by its own count."""
 
     def good(self, *, waits: bool | None = None) -> int:
         return sum(one.good for one in self.ended if waits is None or (one.call.wait > 0) == waits)
-
-    def refused(self) -> int:
-        """How many calls the sandbox refused: each that arrived was answered well or was not."""
-        return len(self.arrived) - self.good()
 
     def longest(self) -> float:
         """Seconds, of those that were answered well."""
@@ -105,7 +103,9 @@ async def play(addresses: Mapping[str, str], sandbox: str, fields: Mapping[str, 
         ended += [await _made(session, call, addresses, fields, underway) for call in hasty]
         seconds = time.monotonic() - started
         journal = json.loads(await _asked(session, "GET", sandbox, "/sandbox/requests"))
-    return Played(tuple(ended), tuple(_arrived(journal["calls"])), seconds)
+        limits = json.loads(await _asked(session, "GET", sandbox, "/sandbox/limits"))
+    refused = sum(one["refused"] for one in limits["spent"])
+    return Played(tuple(ended), tuple(_arrived(journal["calls"])), seconds, refused)
 
 
 def _waiting() -> list[Call]:

@@ -26,9 +26,9 @@ def scene(folder: Path, step: Step) -> report.Section:
             played[name] = asyncio.run(play(scenery.addresses, scenery.sandbox, scenery.fields))
     ours, bare = played.values()
     bars = {
-        "scene, the sandbox refuses calls of the gateway": ours.refused() == 0,
+        "scene, the sandbox refuses calls of the gateway": ours.refused == 0,
         f"scene, calls that wait {WAIT_S} s fail": ours.good(waits=True) == len(ours.ended) - HASTY,
-        "scene, the bare pass-through fails hundreds of times": bare.refused() >= _HUNDREDS,
+        "scene, the bare pass-through fails hundreds of times": bare.refused >= _HUNDREDS,
     }
     columns = (
         "through",
@@ -60,7 +60,7 @@ def _row(name: str, played: Played) -> tuple[str, ...]:
         f"{len(played.ended)}",
         f"{played.good()}",
         f"{played.good(waits=True)} of {waiting}",
-        f"{played.refused()}",
+        f"{played.refused}",
         ", ".join(f"{count} × {kind}" for kind, count in sorted(others.items())) or "none",
         f"{played.longest():.1f}",
         f"{played.seconds:.1f}",

@@ -27,7 +27,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 
 
 def test_the_sandbox_refuses_none(played):
-    assert played.refused() == 0
+    assert played.refused == 0
     assert not [one for one in played.ended if one.refused == "sandbox"]
 
 
@@ -68,4 +68,4 @@ def test_a_bare_proxy_fails_hundreds_of_times(tmp_path):
     with behind_bare(tmp_path, SCALED, *peers.cores()) as scenery:
         bare = asyncio.run(play(scenery.addresses, scenery.sandbox, scenery.fields))
 
-    assert bare.refused() > 200
+    assert bare.refused > 200

@@ -66,9 +66,15 @@ class Meter:
         self._counts = [_Bucket(rate) if rate.burst else _Window(rate) for rate in rates]
         self._concurrency = concurrency
         self._in_flight = 0
+        self._refused = 0
 
     def enter(self, now: float) -> Breach | None:
-        """Count a call, which must ``leave`` again; or say what stands in its way, and count nothing."""
+        """Count a call, which must ``leave`` again; or say what stands in its way, and count it among those refused only."""
+        breach = self._enter(now)
+        self._refused += breach is not None
+        return breach
+
+    def _enter(self, now: float) -> Breach | None:
         if self._concurrency and self._in_flight >= self._concurrency:
             return Breach("concurrency", self._concurrency, 0.0, 1.0)
         waits = [(count.wait(now), count.rate) for count in self._counts]
@@ -89,4 +95,4 @@ class Meter:
 
     def document(self, now: float) -> dict[str, Any]:
         rates = [{"calls": one.rate.calls, "seconds": one.rate.seconds, "spent": one.spent(now)} for one in self._counts]
-        return {"rates": rates, "in_flight": self._in_flight}
+        return {"rates": rates, "in_flight": self._in_flight, "refused": self._refused}
