@@ -33,7 +33,7 @@ _SHAPE = re.compile(r"(User|Organization|Element) [^,]+")
 
 
 class Sender:
-    """The room's one object. ``clock`` is the monotonic clock, ``wall`` the wall clock."""
+    """The room's one object. ``clock`` is monotonic, ``wall`` tells seconds since the epoch."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Sender:
 
         ``conditions`` stand in for the caller's conditional fields. ``sealed``: the body will be sealed, so it is asked for in a
         form that can be read, and left for ``masked`` to do afterwards.
-        Raises ``RateLimited``, ``CircuitOpen``, ``Overloaded``, ``InstanceNeedsAuthorization``, ``BadRequest`` and what
+        Raises ``RateLimited``, ``CircuitOpen``, ``Overloaded``, ``Paused``, ``InstanceNeedsAuthorization``, ``VaultError`` and what
         ``Client.send`` raises.
         """
         guard = self._guards.of(target)
@@ -88,11 +88,15 @@ class Sender:
 
     async def _tried(self, call: Call, passage: Passage) -> tuple[Response | GatewayError, float | None]:
         """What came of one attempt, and in how many seconds to make another (None: not)."""
-        call.injection = injection = self._injections.of(call.target)
         try:
+            call.injection = injection = self._injections.of(call.target)
             answer = await self._attempt(call, passage, injection)
         except GatewayError as error:
+            passage.over(self._clock(), left=False)  # where the attempt did not come to give it back: a token may not decrypt
             return error, self._judge.after_failure(call, error)
+        except BaseException:
+            passage.over(self._clock(), left=False)
+            raise
         call.exchange.limit_signal = False
         if self._judge.is_well(call, passage, answer):
             return answer, None

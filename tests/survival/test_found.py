@@ -18,7 +18,8 @@ from gateway.deadlines import before
 from gateway.errors import GatewayError, Unauthenticated
 from gateway.exchange import Environment, Exchange, Headers, Request, Response, Target
 from gateway.idempotency import Idempotency, KeptAnswers
-from gateway.instances.vault import Vault
+from gateway.instances.store import Unreadable
+from gateway.instances.vault import Vault, VaultError
 from gateway.limits.quota import parse_quota
 from gateway.limits.rules import Rules
 from gateway.limits.store import Policy
@@ -67,6 +68,20 @@ async def test_who_leaves_while_a_large_401_is_looked_into_leaves_nothing_behind
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert here.sender._guards.under_way() == 0
+
+
+async def test_a_token_that_cannot_be_opened_takes_no_place() -> None:
+    """Of one mapping with a damaged row every call fails; it must not fill the bulkhead of all who use that element."""
+    async with sending([OK]) as here:
+        instance = here.target.instance
+        assert instance is not None
+        good, here.target = here.target, replace(here.target, instance=replace(instance, token=Unreadable(VaultError("damaged"))))
+        for _ in range(3):
+            with pytest.raises(VaultError):
+                await here.send(request())
+        assert here.sender._guards.under_way() == 0
+        here.target = good
+        assert await octets(await here.send(request())) == b"{}"
 
 
 async def test_nothing_leaves_after_the_callers_deadline() -> None:
@@ -215,9 +230,9 @@ def test_who_will_not_wait_does_not_wait_for_another_who_does(scene: Scene, fres
 
 def test_a_pause_holds_for_those_who_wait_already(scene: Scene, fresh: str) -> None:
     """It was made while a call stood in line, which must not leave then."""
-    scene.origin.behaviours["slow"] = script(4, ok(BODY))
-    with scene.begin("GET ~/slow", customer=fresh) as first:
-        assert scene.origin.wait(lambda: scene.arrived("slow") == 1)
+    scene.origin.behaviours["first"] = script(4, ok(BODY))
+    with scene.begin("GET ~/first", customer=fresh) as first:
+        assert scene.origin.wait(lambda: scene.arrived("first") == 1)
         with scene.begin("GET ~/later", "Prefer: wait=10", customer=fresh) as waiting:
             assert scene.origin.wait(lambda: any(row["waiting"] for row in scene.limits()))
             pause = {"environment": "dev", "customer": fresh, "reason": "stop", "for": "60s"}
