@@ -1,6 +1,6 @@
 """``python -m bench [--quick] [--output FILE] [forward | hit | memory | scene | overload] …``: from the project's root.
 
-``python -m bench peers`` is a command of its own (``bench/contest/``).
+Commands of their own: ``python -m bench peers`` (``bench/contest/``), ``steps`` (``bench/steps/``), ``flame`` and ``pythons``.
 
 Exit status 1: a bar was missed.
 """
@@ -18,14 +18,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import forward, load, overload, overload_stage, peers, sharing
+from bench import flame, forward, load, overload, overload_stage, peers, pythons, sharing
 from bench.contest import command as contest
 from bench.forward import Pace
 from bench.memory import Amount, memory
 from bench.peers import BenchError
 from bench.report import Section, markdown
+from bench.steps import command as steps
 
 _PARTS = ("forward", "hit", "memory", "scene", "overload")
+_COMMANDS = {"peers": contest.main, "steps": steps.main, "flame": flame.main, "pythons": pythons.main}
 _PACE, _QUICK_PACE = Pace(rounds=15, seconds=2), Pace(rounds=5, seconds=1)
 _STORM, _QUICK_STORM = overload.Pace(seconds=8, rounds=7), overload.Pace(seconds=3, rounds=3)
 _AMOUNT, _QUICK_AMOUNT = Amount(1024**3, slow_s=8), Amount(192 * 1024**2, slow_s=2)
@@ -34,8 +36,8 @@ _AMOUNT, _QUICK_AMOUNT = Amount(1024**3, slow_s=8), Amount(192 * 1024**2, slow_s
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, 1 where a bar was missed or something could not be measured, 2 for wrong usage."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["peers"]:
-        return contest.main(given[1:])
+    if given and given[0] in _COMMANDS:
+        return _COMMANDS[given[0]](given[1:])
     parser = _parser()
     asked = parser.parse_args(given)
     if unknown := set(asked.parts) - set(_PARTS):

@@ -91,7 +91,7 @@ def run(config: Config, environments: Mapping[str, Environment], keys: Sequence[
     keep_memory_private(inspectable=config.inspectable)
     path = config.database_path()
     # Most of what a call makes is gone when the call is: looking for cycles less often saves a twentieth of the work.
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(100_000, 50, 100)
     gc.freeze()
     try:
         if path.parent.is_dir():
@@ -171,6 +171,7 @@ async def running(
             raise ConfigError([Problem(line) for line in problems])
         instances, caller_keys = Instances(database, vault), Keys(database)
         telemetry = _telemetry(config, stack)
+        stack.callback(telemetry.settle)
         entries = MemoryStore(config.cache.max_bytes, time.time)
         telemetry.metrics.watch_cache(lambda: entries.bytes, lambda: entries.entries)
         policy = memoize(lambda key: cache_policy(config, key))
@@ -201,6 +202,8 @@ async def running(
         listening = listen_settings(config)
         cors = await Cors.of(config.cors.allowed_origins) if config.cors.allowed_origins else None
         listener = DataListener(pipeline, telemetry, listening, health.is_draining, cors, _tracing(config, environments, stack))
+        if config.listen.fast_path:
+            await stack.enter_async_context(beside(listener.shorten(caller_keys, instances).watch()))
         health.checks.append(listener.shedder.degraded)
         await stack.enter_async_context(beside(listener.shedder.watch(time.monotonic)))
         operations = Operations(database, vault, config)

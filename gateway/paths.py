@@ -133,16 +133,26 @@ _WORDS = frozenset(
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 
 
-@lru_cache(maxsize=4096)
-def shape(path: str) -> str:
+def shape_of(path: str) -> str:
     """``/contacts/{id}`` of ``/contacts/7``: a raw path (without hub) as a metric label (contract 6).
 
     The first segment names the resource and stays where it reads as a word; behind it only known words stay.
     """
-    segments = [segment for segment in path.split("/") if segment]
-    kept = [segment if _is_word(segment, first=n == 0) else "{id}" for n, segment in enumerate(segments[:6])]
+    parts = path.split("/")
+    if len(parts) == 3 and parts[1] and parts[2]:  # most are so
+        first = parts[1] if _is_word(parts[1]) else "{id}"
+        return f"/{first}/{parts[2]}" if parts[2] in _WORDS else f"/{first}/{{id}}"
+    segments = [segment for segment in parts if segment][:6]
+    kept = [segment if segment in _WORDS else "{id}" for segment in segments]
+    if segments and _is_word(segments[0]):
+        kept[0] = segments[0]
     return "/" + "/".join(kept)
 
 
-def _is_word(segment: str, *, first: bool) -> bool:
-    return bool(_WORD.fullmatch(segment)) if first else segment in _WORDS
+shape = lru_cache(maxsize=4096)(shape_of)
+"""The same, remembered: for paths that are asked for again."""
+
+
+@lru_cache(maxsize=1024)
+def _is_word(segment: str) -> bool:
+    return _WORD.fullmatch(segment) is not None

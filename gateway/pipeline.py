@@ -9,11 +9,14 @@ hit costs nothing, a revalidation one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from gateway.cache import Cache, Found, Fresh
+from gateway.cache.repeating import Repeatable
 from gateway.callers import Callers
+from gateway.callers.keys import CallerKey
 from gateway.deadlines import FIELD as DEADLINE
 from gateway.deadlines import before, deadline_of
 from gateway.exchange import Exchange, Request, Response, Target
@@ -25,6 +28,8 @@ from gateway.instances.sealing import must_seal
 from gateway.paths import shape
 from gateway.pauses import Pauses
 from gateway.revalidation import Revalidations, unconditional
+from gateway.upstream.call import Call
+from gateway.upstream.guards import Passage
 from gateway.upstream.headers import end_to_end
 from gateway.upstream.sender import Sender
 
@@ -74,6 +79,23 @@ class Pipeline:
         exchange.deadline = deadline_of(request.headers, exchange.started)
         return await before(exchange.deadline, self._once(target, request, exchange), self.clock)
 
+    async def addressed(self, request: Request, exchange: Exchange) -> Target:
+        """Whose call ``request`` is and for whom, as ``handle`` finds it out; does nothing but look. Raises what ``handle`` raises."""
+        caller = await self.callers.identify(request.headers, request.certificate)
+        exchange.caller, exchange.batch = caller.key.id, caller.key.priority == "batch"
+        target = await self.resolver.resolve(request, caller, exchange)
+        exchange.resource = shape(target.resource)
+        return target
+
+    async def repeatable(self, request: Request, exchange: Exchange) -> tuple[CallerKey, Repeatable] | None:
+        """Who asks, and the stored answer that ``handle`` would give now and would give again, for as long as nothing changes: no key, no
+        mapping, no pause, and nothing of what the answer says of itself. None where there is none. Does nothing but look; ``exchange`` is
+        filled as ``handle`` fills it. Raises what ``handle`` raises."""
+        target = await self.addressed(request, exchange)
+        exchange.phase = "cache"
+        stored = await self.cache.repeatable(request, target)
+        return None if stored is None or target.caller is None else (target.caller, stored)
+
     async def _once(self, target: Target, request: Request, exchange: Exchange) -> Response:
         if names_key(request):
             return await self.idempotency.once(request, target, exchange, partial(self._answer, target))
@@ -92,12 +114,25 @@ class Pipeline:
                 self.cache.abandon(found.refresh)
         return found.response
 
+    async def resume(self, call: Call, passage: Passage, found: Found) -> Response:
+        """As ``handle``, for a call that has left."""
+        return await self._settled(call.request, call.target, found, self.upstream.attempts(call, passage), call.exchange)
+
     async def _forward(self, request: Request, target: Target, found: Found, exchange: Exchange) -> Response:
         sealed = must_seal(request.path)
+        sending = self.upstream.send(request, target, found.conditions, exchange, sealed=sealed)
+        if sealed:
+            sending = self._sealed(sending, target)
+        return await self._settled(request, target, found, sending, exchange)
+
+    async def _sealed(self, sending: Coroutine[Any, Any, Response], target: Target) -> Response:
+        return self.upstream.masked(await self.sealer.seal(await sending, target.environment.name), target)
+
+    async def _settled(
+        self, request: Request, target: Target, found: Found, sending: Coroutine[Any, Any, Response], exchange: Exchange
+    ) -> Response:
         try:
-            response = await self.upstream.send(request, target, found.conditions, exchange, sealed=sealed)
-            if sealed:
-                response = self.upstream.masked(await self.sealer.seal(response, target.environment.name), target)
+            response = await sending
         except BaseException as error:
             stale = await self.cache.failed(request, target, found, error, exchange)
             if stale is None:

@@ -149,6 +149,10 @@ class Listen(_Section):
         ge=0,
         description="How late the gateway's own work may be for a while before it answers some calls 503 at once; `0s`: any",
     )
+    fast_path: bool = Field(
+        default=True,
+        description="Calls whose head is known are served without being parsed where that makes no difference but in speed",
+    )
 
 
 class Database(_Section):
@@ -319,6 +323,9 @@ class Upstream(_Section):
     keep_alive: Duration = Field(default=20.0, ge=0, description="How long an idle connection is kept for the next call")
     max_connections: int = Field(default=512, gt=0, description="Open connections an environment")
     ca_file: str | None = Field(default=None, description="PEM file of authorities trusted instead of the system's")
+    client: Literal["lean", "aiohttp"] = Field(
+        default="lean", description="Which HTTP client calls: our own, or aiohttp's session, slower; the other is not loaded"
+    )
 
 
 class Tracing(_Section):

@@ -10,21 +10,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gateway.cache.coalesce import Flights, Landed
+from gateway.cache.coalesce import Flight, Flights, Landed, Leader, Negotiated
 from gateway.cache.conditional import answer
 from gateway.cache.entry import Entry, renewed
 from gateway.cache.explain import explain
 from gateway.cache.filling import Filling
 from gateway.cache.found import Bypass, Found, Fresh, Miss, Plan, Stale
 from gateway.cache.freshness import ANYTHING, Wishes
-from gateway.cache.invalidation import EVERYTHING, Touched, is_write, place, segments
+from gateway.cache.invalidation import EVERYTHING, Touched, is_write, place, segments, touched_by
 from gateway.cache.joining import GIVEN, Joining
+from gateway.cache.key import Key, Owner
 from gateway.cache.looking import Looking, refused, wanted_by
-from gateway.cache.policy import CachePolicy, Lifetimes, Rule
+from gateway.cache.policy import CachePolicy, Decision, Lifetimes, Rule
+from gateway.cache.repeating import Repeatable
 from gateway.cache.store import CacheStore
 from gateway.cache.writing import Numbered, Writing
 from gateway.errors import CircuitOpen, GatewayError, Overloaded, RateLimited, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Exchange, Pair, Request, Response, Target
+from gateway.exchange import Exchange, Headers, Pair, Request, Response, Target
 
 __all__ = ["Bypass", "Cache", "CachePolicy", "CacheStore", "Found", "Fresh", "Lifetimes", "Miss", "Rule", "Stale"]
 
@@ -82,6 +84,72 @@ class Cache:
         exchange.cache, exchange.cache_status = "miss", f"gateway; fwd={look.reason}"
         self._insist(wanted, exchange)
         return await self._joining.join(look, request, target, wanted, exchange)
+
+    async def repeatable(self, request: Request, target: Target) -> Repeatable | None:
+        """What is stored for ``request`` where it would be a hit now, to be given again without looking; only looked at."""
+        wanted, decision = wanted_by(request), self._looking.decide(target)
+        if request.method != "GET" or wanted is not ANYTHING or refused(request, target, wanted, decision):
+            return None
+        look = await self._looking.look(request, target, wanted, decision, use=False)
+        held = self._store.held(look.key)
+        if look.reason != "hit" or look.entry is None or held is None or held.entries is not look.entries:
+            return None
+        return Repeatable(look, look.entry, held, request, self._store, self._joining)
+
+    def lead(self, key: Key, wanted: Headers, negotiates: Negotiated, leader: Leader) -> Flight | None:
+        """The flight of ``leader``, a call with the fields ``wanted`` (of which ``negotiates`` tells what it negotiates), where nothing is
+        stored at ``key`` and no call for it is under way; others may wait for it. None where that is not so; then nothing was done."""
+        if self._store.held(key) is not None:
+            return None
+        flights = self._flights
+        flight_key = flights.key(key, wanted, ()) if flights.varied else (key, negotiates)
+        if flights.find(flight_key) is not None:
+            return None
+        flight = flights.lead(flight_key, self._invalidations.count)
+        flight.leader = leader
+        return flight
+
+    async def wrote(self, owner: Owner, method: str, path: str) -> int:
+        """A write by ``method`` to ``path`` (raw, without hub, no instance's own) for ``owner`` was done; how many entries went."""
+        return await self._writing.drop(owner, touched_by(method, path))
+
+    def past(self, request: Request, target: Target) -> Bypass | None:
+        """Why ``request`` goes past the cache whatever is stored; None where it need not, or wants none but a stored answer."""
+        wanted = wanted_by(request)
+        if wanted is not ANYTHING or not _RANGES.isdisjoint(request.headers.index):
+            return None
+        reason = request.method if request.method != "GET" else refused(request, target, wanted, self._looking.decide(target))
+        return Bypass(reason) if reason else None
+
+    @property
+    def overtaken(self) -> int:
+        """How many invalidations there have been."""
+        return self._invalidations.count
+
+    def decide(self, element: str, resource: str) -> Decision:
+        """What policy holds for a raw path without hub, spelled as everybody spells it."""
+        return self._looking.policy(element).decide(resource)
+
+    def uniform(self, element: str) -> Decision | None:
+        """The same, where it holds for all that is not metadata; None where there are rules."""
+        policy = self._looking.policy(element)
+        return None if policy.rules else policy.decide("/")
+
+    def unstored(self, request: Request, target: Target, response: Response) -> str | None:
+        """Why an answer with these fields to ``request`` is not stored, whenever it comes; None where that is not certain."""
+        lifetimes = self._looking.decide(target).lifetimes
+        if "date" in response.headers and "expires" not in response.headers and "age" not in response.headers:
+            drafts = [self._writing.draft(request, target, lifetimes, asked, response) for asked in (0.0, self._clock())]
+            undated = replace(response, headers=response.headers.without({"date"}))
+            drafts.append(self._writing.draft(request, target, lifetimes, self._clock(), undated))
+            if all(isinstance(draft, str) for draft in drafts) and len(set(map(str, drafts))) == 1:
+                return str(drafts[0])
+        return None
+
+    @property
+    def max_object_bytes(self) -> int:
+        """The largest body kept."""
+        return self._max_object_bytes
 
     async def explain(self, request: Request, target: Target) -> tuple[dict[str, Any], tuple[Pair, ...] | None]:
         """What ``look_up`` would come to, for people, and the conditions that would go up; see ``explain.py``."""

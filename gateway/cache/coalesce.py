@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.cache.entry import Entry
 from gateway.cache.filling import Filling
 from gateway.cache.key import Key, negotiated, secondary
-from gateway.exchange import Exchange, Headers
+from gateway.exchange import Headers
 
 REMEMBERED_S = 120.0  # how long a key counts as one whose answers cannot be shared
 FAILED_S = 5.0  # for how long what is given stale is not asked for again once that has failed
@@ -25,7 +25,15 @@ _REMEMBERED = 10_000
 _LONGEST_VARY = 256
 _FAILURES = 2
 
+Negotiated = tuple[tuple[str, str | None], ...]
 FlightKey = tuple[Key, tuple[tuple[str, str | None], ...]]
+
+
+class Leader(Protocol):
+    """A call that is made."""
+
+    @property
+    def phase(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Flight:
         self.key = key
         self.seen = seen
         self.landed: Landed | None = None
-        self.leader: Exchange | None = None
+        self.leader: Leader | None = None
 
     async def wait(self) -> Landed | bool:
         """What comes of it: the answer; True: you lead now; False: it cannot be shared, go your own way."""
@@ -145,6 +153,11 @@ class Flights:
             return key, negotiated(wanted)
         names = {name for entry in entries for name, _ in entry.varies}.union(learned)
         return key, negotiated(wanted) + secondary(tuple(sorted(names)), wanted)
+
+    @property
+    def varied(self) -> bool:
+        """Whether answers of some key were seen to vary."""
+        return bool(self._varied)
 
     def find(self, key: FlightKey) -> Flight | None:
         """The flight that one more may wait for."""

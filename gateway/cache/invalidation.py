@@ -93,6 +93,12 @@ def touched(method: str, path: str, *, element_call: bool) -> Touched:
     return Touched(frozenset(items), frozenset({whole}))
 
 
+@lru_cache(maxsize=1024)
+def touched_by(method: str, path: str) -> Touched:
+    """The same for an element call, remembered."""
+    return touched(method, path, element_call=True)
+
+
 def instance_number(path: str) -> int | None:
     """The number in ``/instances/{id}…`` and ``/elements/{key}/instances/{id}…``: a write there changes an instance (API page 3)."""
     first, *below = families(path)

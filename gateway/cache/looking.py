@@ -33,13 +33,13 @@ class Looking:
     """``policy`` gives an element's policy by its key (``platform`` for platform calls), ``clock`` wall time in seconds."""
 
     def __init__(self, policy: Callable[[str], CachePolicy], store: CacheStore, clock: Callable[[], float]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._store = store
         self._clock = clock
 
     def decide(self, target: Target) -> Decision:
         """What policy holds for this resource."""
-        return self._policy(target.element).decide(plain(target.resource))
+        return self.policy(target.element).decide(plain(target.resource))
 
     async def look(self, request: Request, target: Target, wanted: Wishes, decision: Decision, *, use: bool = True) -> Look:
         """What is stored for this GET now; ``use`` as in ``CacheStore.find``."""
@@ -47,7 +47,7 @@ class Looking:
         entries = await self._store.find(key, use=use)
         entry = selected(entries, request.headers) if entries else None
         now = self._clock()
-        return Look(key, decision, entries, entry, _judged(entries, entry, wanted, now), now)
+        return Look(key, decision, entries, entry, judged(entries, entry, wanted, now), now)
 
 
 def wanted_by(request: Request) -> Wishes:
@@ -66,8 +66,8 @@ def refused(request: Request, target: Target, wanted: Wishes, decision: Decision
     return refusal(request)
 
 
-def _judged(entries: tuple[Entry, ...], entry: Entry | None, wanted: Wishes, now: float) -> Reason:
-    """RFC 9111 §4, RFC 5861 §3."""
+def judged(entries: tuple[Entry, ...], entry: Entry | None, wanted: Wishes, now: float) -> Reason:
+    """What ``entry``, the one of ``entries`` that fits, comes to for a caller who ``wanted`` (RFC 9111 §4, RFC 5861 §3)."""
     if entry is None:
         return "vary-miss" if entries else "uri-miss"
     age = entry.age(now)

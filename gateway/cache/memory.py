@@ -8,13 +8,14 @@ parts that share nothing: the estimate was 1.2 to 1.6 times what was allocated. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from cachetools import TLRUCache
 
 from gateway.cache.entry import Entry
 from gateway.cache.invalidation import Segments, Touched, place
 from gateway.cache.key import Key, Owner
+from gateway.cache.store import Held
 
 KEY_BYTES = 1200  # key, its place in cachetools' four tables and in the index
 SEGMENT_BYTES = 540  # a part of the path, as a node of the index
@@ -22,10 +23,16 @@ ENTRY_BYTES = 480
 FIELD_BYTES = 180
 
 
-class _Kept(NamedTuple):
-    entries: tuple[Entry, ...]
-    size: int
-    until: float
+class _Kept:
+    """What is held under one key; ``alive`` until it leaves the shelf."""
+
+    __slots__ = ("alive", "entries", "size", "until")
+
+    def __init__(self, entries: tuple[Entry, ...], size: int, until: float) -> None:
+        self.entries = entries
+        self.size = size
+        self.until = until
+        self.alive = True
 
 
 class _Node:
@@ -179,6 +186,9 @@ class MemoryStore:
         kept = self._shelf.get(key) if use else known if known.until > self._clock() else None
         return kept.entries if kept else ()
 
+    def held(self, key: Key) -> Held | None:
+        return self._shelf.get(key) if key in self._known else None
+
     async def keep(self, key: Key, entries: tuple[Entry, ...]) -> bool:
         self._remove(key)
         depth = len(_place(key))
@@ -206,7 +216,9 @@ class MemoryStore:
         return len(kept.entries) if kept else 0
 
     def _forget(self, key: Key) -> None:
-        self._known.pop(key, None)
+        kept = self._known.pop(key, None)
+        if kept is not None:
+            kept.alive = False
         self._index.remove(key)
 
 

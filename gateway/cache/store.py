@@ -9,6 +9,16 @@ from gateway.cache.invalidation import Touched
 from gateway.cache.key import Key, Owner
 
 
+class Held(Protocol):
+    """What a store holds in this process under one key: ``entries``, all of them and no others for as long as it is ``alive``."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def entries(self) -> tuple[Entry, ...]: ...
+
+
 class CacheStore(Protocol):
     """Where entries are kept: all variants of a key together, the newest first. A store may lose any of them at any time."""
 
@@ -26,6 +36,9 @@ class CacheStore(Protocol):
 
     async def find(self, key: Key, *, use: bool = True) -> tuple[Entry, ...]:
         """The entries of ``key`` that are of use still. Without ``use`` they are only looked at: it keeps them no longer."""
+
+    def held(self, key: Key) -> Held | None:
+        """What is at hand under ``key`` without asking anybody; it counts as used. None says nothing of what there may be elsewhere."""
 
     async def keep(self, key: Key, entries: tuple[Entry, ...]) -> bool:
         """Have ``entries``, and nothing else, under ``key``; False where the store does not want them (none are kept then)."""

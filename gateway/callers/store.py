@@ -22,6 +22,8 @@ class Keys:
         self._database = database
         self._memory: Memory[str, CallerKey | None] = Memory(size, empty_size)
         self._used: dict[str, float] = {}
+        self.generation = 0
+        """How often everything was forgotten: what was said before may be true no more."""
 
     async def by_id(self, key_id: str) -> CallerKey | None:
         """The key, expired or not; ``StoreUnavailable`` if it can neither be remembered nor read."""
@@ -52,14 +54,10 @@ class Keys:
                 self.used(key_id, at)
             raise
 
-    @property
-    def generation(self) -> int:
-        """How often everything was forgotten: what was said before may be true no more."""
-        return self._memory.generation
-
     def forget(self) -> None:
         """Read anew what is asked from now on."""
         self._memory.forget()
+        self.generation += 1
 
 
 def key_of(row: RowMapping) -> CallerKey:

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 import typer
 
+from gateway.cli.unloaded import without
 from gateway.errors import GatewayError
+
+with without("rich"):  # for tracebacks in colour, which do not happen here: 3 MiB
+    import structlog
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

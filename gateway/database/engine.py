@@ -151,16 +151,16 @@ def upgrade(path: Path) -> str:
 
     ``UnusableDatabase`` if it is damaged, newer than this program, or cannot be written.
     """
-    from alembic import command  # noqa: PLC0415  (slow to import, seldom needed)
-    from alembic.config import Config  # noqa: PLC0415
-    from sqlalchemy import create_engine  # noqa: PLC0415
-
     try:
         path.touch(0o600)
     except OSError as error:
         raise UnusableDatabase(f"{path} cannot be made or written ({type(error).__name__})") from error
     if is_current(path):
         return VERSIONS[-1]
+    from alembic import command  # noqa: PLC0415 - seldom needed: it and what it loads take 10 MiB
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy import create_engine  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = create_engine(URL.create("sqlite", database=_uri(path), query={"uri": "true"}), hide_parameters=True)

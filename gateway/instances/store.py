@@ -59,6 +59,8 @@ class Instances:
         self._by_handle: Memory[str, Instance | None] = Memory(size, empty_size)
         self._of_customer: Memory[tuple[str, str], tuple[Instance, ...]] = Memory(size, empty_size)
         self._handle_of: Memory[tuple[str, bytes], str | None] = Memory(size, empty_size)
+        self.generation = 0
+        """How often everything was forgotten: what was said before may be true no more."""
 
     async def by_handle(self, handle: str) -> Instance | None:
         """The mapping, disabled or not; ``StoreUnavailable`` if it can neither be remembered nor read, ``VaultError`` if its token
@@ -134,15 +136,11 @@ class Instances:
         values = token_columns(token, self._vault, identity_of(row))
         await self._change(handle, {**values, "updated_at": self._clock()}, "instance.token")
 
-    @property
-    def generation(self) -> int:
-        """How often everything was forgotten: what was said before may be true no more."""
-        return self._by_handle.generation
-
     def forget(self) -> None:
         """Read anew what is asked from now on."""
         for memory in (self._by_handle, self._of_customer, self._handle_of):
             memory.forget()
+        self.generation += 1
 
     async def _row(self, handle: str) -> RowMapping | None:
         async with self._database.read() as connection:

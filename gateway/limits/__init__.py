@@ -10,23 +10,24 @@ import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
 from gateway.errors import RateLimited
 from gateway.limits.calendar import period_around, zone_of
-from gateway.limits.memory import MemoryStore
+from gateway.limits.memory import MemoryStore, tightest
 from gateway.limits.preference import wait_preferred
 from gateway.limits.queue import Waiter
 from gateway.limits.quota import parse_quota
 from gateway.limits.report import gates, rows, shares, waiting_by_element
 from gateway.limits.rules import Rules
-from gateway.limits.store import Draw, Key, Policy, Scope, State, Times, Verdict
+from gateway.limits.store import Draw, Grant, Key, Policy, Scope, State, Times, Verdict
 from gateway.limits.waiting import QueueFull, QueueSettings, TurnedOut, WaitingRoom
 
 if TYPE_CHECKING:
-    from gateway.exchange import Exchange, Instance, Request, Target
+    from gateway.callers.keys import CallerKey
+    from gateway.exchange import Exchange, Instance, Pair, Request, Target
 
 log = structlog.get_logger("gateway.limits")
 
@@ -88,6 +89,13 @@ class _Free(Permit):
 FREE = _Free()
 
 
+class Drawn(NamedTuple):
+    """What calls draw on: ``draws``, and something that is to be looked at where there is a budget for ``unless`` after all."""
+
+    draws: tuple[Draw, ...]
+    unless: Key | None
+
+
 class Limits:
     """The budgets of every element and caller. ``rules`` tells what holds for an element key; the clocks are in seconds."""
 
@@ -129,6 +137,34 @@ class Limits:
         if verdict.retry_after <= wait_s:
             return await self._wait(draws, waiter, wait_s, target, exchange)
         raise self._refusal(self._behind_all(draws, waiter), target, exchange)
+
+    def standing(self, target: Target) -> Drawn:
+        """What the calls to an instance draw on, each time."""
+        policy, caller = self._rules(target.element).policy, target.caller
+        own = _drawn_by(caller) if caller is not None else ()
+        if target.instance is None:
+            return Drawn(own, None)
+        key = _key(policy.scope, target.instance)
+        return Drawn(((key, policy), *own), None) if policy.bounded else Drawn(own, key)
+
+    def take(self, drawn: Drawn, now: float) -> Grant | None:
+        """As ``acquire`` at ``now``, for a call that costs 1 and may leave at once; None: it may not, or others wait, or it is not known
+        yet, and nothing was spent. To be given back (``give_back``), or held by a ``Permit``."""
+        if drawn.unless is not None and drawn.unless in self._store:
+            return None
+        if not drawn.draws:
+            return Grant(now, 0.0, None)
+        return None if self._room.line(drawn.draws[0][0]) is not None else self._store.take(drawn.draws, now)
+
+    def permit(self, drawn: Drawn, grant: Grant, left_at: float) -> Permit:
+        """What ``acquire`` would have given for ``grant``; the call left at ``left_at``."""
+        permit = Permit(self, drawn.draws, 1, grant.verdict) if drawn.draws else FREE
+        permit.written(left_at)
+        return permit
+
+    def is_uniform(self, element: str) -> bool:
+        """Whether each call of ``element`` costs 1."""
+        return not self._rules(element).costs
 
     async def _shadowed(self, draws: tuple[Draw, ...], cost: int, target: Target, exchange: Exchange) -> Permit:
         """What the element's budget would refuse passes; the caller's own quota holds."""
@@ -176,15 +212,11 @@ class Limits:
         """Have the rate limit fields go with the answer."""
         if not verdict.states:
             return "no quota"
-        state = _tightest(verdict.states)
-        fields = f'"{state.quota.text}";r={state.remaining};t={ceil(state.reset_s - _GRAIN_S)}'
-        policy = (
-            draws[0][1].header if len(draws) == 1 else ("RateLimit-Policy", ", ".join(filter(None, [one.header[1] for _, one in draws])))
-        )
-        exchange.rate_limit = (policy, ("RateLimit", fields))
+        fields = said_of(tightest(verdict.states) or verdict.states[0])
+        exchange.rate_limit = (policy_of(draws), ("RateLimit", fields))
         return fields
 
-    def give_back(self, draws: tuple[Draw, ...], cost: int, verdict: Verdict, *, left: bool, times: Times) -> None:
+    def give_back(self, draws: tuple[Draw, ...], cost: int, verdict: Verdict | Grant, *, left: bool, times: Times) -> None:
         """What a ``Permit`` calls when it is over."""
         self._store.give_back(draws, cost, verdict, left=left, times=times)
         self._room.changed(draws)
@@ -276,7 +308,7 @@ class Limits:
 
     def _draws(self, target: Target, policy: Policy) -> tuple[Draw, ...]:
         instance, caller = target.instance, target.caller
-        own: tuple[Draw, ...] = ((("caller", "", "", caller.id), _own(caller.limits)),) if caller is not None and caller.limits else ()
+        own = _drawn_by(caller) if caller is not None else ()
         if instance is None:
             return own
         key = _key(policy.scope, instance)
@@ -312,6 +344,10 @@ class Limits:
         return applied
 
 
+def _drawn_by(caller: CallerKey) -> tuple[Draw, ...]:
+    return ((("caller", "", "", caller.id), _own(caller.limits)),) if caller.limits else ()
+
+
 def _cost(rules: Rules, draws: tuple[Draw, ...], request: Request, target: Target) -> int:
     """What a call costs; never more than may be spent at once of all that it draws on."""
     cost = rules.cost_of(request.method, target.resource)
@@ -343,10 +379,13 @@ def _key(scope: Scope, instance: Instance) -> Key:
     return scope, instance.environment, instance.element, ""
 
 
-def _tightest(states: tuple[State, ...]) -> State:
-    """The state that a caller meets first: fewest calls left, then longest until there are more."""
-    tightest = states[0]
-    for state in states:
-        if state.remaining <= tightest.remaining and (state.remaining < tightest.remaining or state.reset_s > tightest.reset_s):
-            tightest = state
-    return tightest
+def said_of(state: State) -> str:
+    """The ``RateLimit`` field."""
+    return f'"{state.quota.text}";r={state.remaining};t={ceil(state.reset_s - _GRAIN_S)}'
+
+
+def policy_of(draws: tuple[Draw, ...]) -> Pair:
+    """The ``RateLimit-Policy`` field."""
+    if len(draws) == 1:
+        return draws[0][1].header
+    return "RateLimit-Policy", ", ".join(filter(None, [policy.header[1] for _, policy in draws]))

@@ -29,7 +29,7 @@ class Gcra:
     def wait(self, now: float, cost: int = 1) -> float:
         if cost > self._burst and self.idle(now):  # a busy stretch would begin now
             return (cost - self._burst) * self._period_s / self._limit
-        opens = self._opens(self._calls + cost - 1)
+        opens = self._start + (self._calls + cost - self._burst) * self._period_s / self._limit
         return seconds_until(opens, now) if opens > now else 0.0
 
     def spend(self, now: float, cost: int = 1) -> State:
@@ -50,27 +50,18 @@ class Gcra:
         """Its evenness leaves room for what comes late."""
 
     def state(self, now: float) -> State:
-        remaining = self._remaining(now)
-        if remaining == self._burst:
-            return State(self.quota, remaining, 0.0, 0)
-        reset_s = seconds_until(self._opens(self._calls + remaining), now)
-        return State(self.quota, remaining, reset_s, self._burst - remaining)
+        # Written out, as two are asked for each call: ``opens(n)`` is when the busy stretch's call number n, from 0, may go.
+        start, calls, burst, limit, period_s = self._start, self._calls, self._burst, self._limit, self._period_s
+        if start + calls * period_s / limit <= now:  # idle
+            return State(self.quota, burst, 0.0, 0)
+        remaining = burst - calls + floor((now - start) * limit / period_s)
+        remaining = 0 if remaining < 0 else burst - 1 if remaining >= burst else remaining
+        # The division rounds; the times decide, so that this number is how many calls really pass now.
+        while remaining and start + (calls + remaining - burst) * period_s / limit > now:
+            remaining -= 1
+        while (opens := start + (calls + remaining + 1 - burst) * period_s / limit) <= now:
+            remaining += 1
+        return State(self.quota, remaining, seconds_until(opens, now), burst - remaining)
 
     def idle(self, now: float) -> bool:
-        return self._opens(self._calls + self._burst - 1) <= now
-
-    def _opens(self, call: int) -> float:
-        """When the busy stretch's call number ``call`` (from 0) may go at the earliest."""
-        return self._start + (call + 1 - self._burst) * self._period_s / self._limit
-
-    def _remaining(self, now: float) -> int:
-        if self.idle(now):
-            return self._burst
-        remaining = self._burst - self._calls + floor((now - self._start) * self._limit / self._period_s)
-        remaining = min(max(remaining, 0), self._burst - 1)
-        # The division rounds; the times decide, so that this number is how many calls really pass now.
-        while remaining and self._opens(self._calls + remaining - 1) > now:
-            remaining -= 1
-        while self._opens(self._calls + remaining) <= now:
-            remaining += 1
-        return remaining
+        return self._start + self._calls * self._period_s / self._limit <= now

@@ -10,7 +10,7 @@ from gateway.limits.calendar import Calendar, zone_of
 from gateway.limits.gcra import Gcra
 from gateway.limits.learning import UNKNOWN_PACE, Gate, Learned, Pace
 from gateway.limits.quota import Quota
-from gateway.limits.store import NO_TIMES, Draw, Key, Meter, Policy, Report, State, Times, Verdict
+from gateway.limits.store import NO_TIMES, Draw, Grant, Key, Meter, Policy, Report, State, Times, Verdict
 from gateway.limits.window import Window
 
 _LOOKED_AT = 4  # idle budgets looked for when one is opened: more than one, so that they go faster than they come
@@ -64,6 +64,15 @@ class Budget:
                 return Obstacle(wait, None, why, places=longest <= 0)
         return Obstacle(longest, by.quota if by is not None else None, why or (f"allows {by.quota.phrase}" if by is not None else ""))
 
+    def has_room(self, now: float, wall: float) -> bool:
+        """Whether a call that costs 1 may leave, for certain: where a gate was learned, ``wait`` knows."""
+        if self.gate is not None or (self.places is not None and self.under_way >= self.places):
+            return False
+        for meter, by_wall in self.meters:  # noqa: SIM110 - a generator takes as long as the meters do
+            if meter.wait(wall if by_wall else now) > 0:
+                return False
+        return True
+
     def spend(self, now: float, wall: float, cost: int) -> tuple[State, ...]:
         """Take ``cost``, and a place. Only right after ``wait`` gave 0."""
         self.under_way += 1
@@ -72,7 +81,7 @@ class Budget:
             self.gate.spend(now, cost)
         return tuple([meter.spend(wall if by_wall else now, cost) for meter, by_wall in self.meters])
 
-    def over(self, cost: int, verdict: Verdict, left: bool, times: Times, now: float) -> None:
+    def over(self, cost: int, verdict: Verdict | Grant, left: bool, times: Times, now: float) -> None:
         """A call to which ``verdict`` gave leave has ended."""
         self.under_way -= 1
         spent_at = verdict.spent_at
@@ -145,13 +154,26 @@ class MemoryStore:
             return _refused(found, key, budget.states(now, wall), now, wall)
         return Verdict(True, 0.0, None, budget.spend(now, wall, cost), "", None, now, wall)
 
+    def take(self, draws: Sequence[Draw], now: float) -> Grant | None:
+        """As ``spend`` at ``now``, for a call that costs 1, where each of the budgets is there and has room; None: nothing was taken, ask
+        ``spend``."""
+        wall = self._wall()
+        budgets = self._budgets
+        if len(draws) == 1:
+            budget = budgets.get(draws[0][0])
+            return Grant(now, wall, tightest(budget.spend(now, wall, 1))) if budget is not None and budget.has_room(now, wall) else None
+        found = [budgets.get(key) for key, _ in draws]
+        if not all([budget is not None and budget.has_room(now, wall) for budget in found]):  # noqa: C419 - a list is quicker
+            return None
+        return Grant(now, wall, tightest([state for budget in found if budget is not None for state in budget.spend(now, wall, 1)]))
+
     def _budget(self, key: Key, policy: Policy) -> Budget:
         budget = self._budgets.get(key)
         if budget is None:
             budget = self._budgets[key] = Budget(policy)
         return budget
 
-    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, times: Times = NO_TIMES) -> None:
+    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict | Grant, *, left: bool, times: Times = NO_TIMES) -> None:
         now = self._monotonic()
         for key, _ in draws:
             # It is there still: one with a call under way is never forgotten.
@@ -195,6 +217,17 @@ class MemoryStore:
             key, budget = self._budgets.popitem(last=False)
             if not budget.idle(now, wall):
                 self._budgets[key] = budget
+
+
+def tightest(states: Sequence[State]) -> State | None:
+    """The state that a caller meets first: fewest calls left, then longest until there are more; None of none."""
+    if len(states) < 2:
+        return states[0] if states else None
+    first = states[0]
+    for state in states:
+        if state.remaining <= first.remaining and (state.remaining < first.remaining or state.reset_s > first.reset_s):
+            first = state
+    return first
 
 
 def _refused(by: Obstacle, key: Key, states: tuple[State, ...], now: float, wall: float) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from gateway.exchange import Pair
 from gateway.limits.learning import Learned
@@ -119,13 +119,27 @@ class Report:
     learned: Learned | None
 
 
+class Grant(NamedTuple):
+    """Leave that was given at once: when, by the store's two clocks, and of the quota that a caller meets first, what is left of it
+    (``remaining``, and seconds until that grows); None where no quota was asked."""
+
+    spent_at: float
+    spent_wall: float
+    tightest: State | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The same as ``LimitStore.spend`` says it, but for its states."""
+        return Verdict(True, 0.0, None, (), "", None, self.spent_at, self.spent_wall)
+
+
 class LimitStore(Protocol):
     """Where budgets are kept. It owns the clocks."""
 
     async def spend(self, draws: Sequence[Draw], cost: int = 1) -> Verdict:
         """Take a call that costs ``cost``, and a place, from every budget or, if one refuses, from none."""
 
-    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict, *, left: bool, times: Times = NO_TIMES) -> None:
+    def give_back(self, draws: Sequence[Draw], cost: int, verdict: Verdict | Grant, *, left: bool, times: Times = NO_TIMES) -> None:
         """An allowed call is over: its places are free. One that never ``left`` has cost nothing."""
 
     def refused(self, draw: Draw, left_at: float, seconds: float | None, source: str) -> Learned | None:

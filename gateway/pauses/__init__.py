@@ -16,16 +16,17 @@ class Pauses:
         """``clock`` tells seconds since the epoch."""
         self._store = store
         self._clock = clock
-        self._last: Mapping[Scope, Pause] = {}
+        self.known: Mapping[Scope, Pause] = {}
+        """All that had not ended when they were loaded; nothing is paused where it is empty."""
         self._loading = asyncio.Lock()
 
     def check(self, environment: str, customer: str, element: str) -> None:
         """Raise ``Paused`` where a call like this is held back. A platform call has no customer (``""``), and ``platform`` for its
         element."""
-        if not self._last:
+        if not self.known:
             return
         now = self._clock()
-        pause = in_force(self._last, environment, customer, element, now)
+        pause = in_force(self.known, environment, customer, element, now)
         if pause is not None:
             raise refusal(pause, now)
 
@@ -33,4 +34,4 @@ class Pauses:
         """Know what is stored from now on; ``StoreUnavailable`` leaves what was known."""
         # One after the other: a read that began earlier must not have the last word.
         async with self._loading:
-            self._last = by_scope(await self._store.unended(self._clock()))
+            self.known = by_scope(await self._store.unended(self._clock()))

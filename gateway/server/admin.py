@@ -18,13 +18,13 @@ from gateway.callers.permissions import require_scope
 from gateway.errors import BadRequest, BodyTooLarge, Forbidden, GatewayError, Internal, MethodNotAllowed, NotFound
 from gateway.exchange import Headers
 from gateway.reports import Purge
-from gateway.server import intake
 from gateway.server.admin_calls import ACTOR, served
 from gateway.server.admin_handlers import AdminParts, Handlers
 from gateway.server.admin_routes import ROUTES
 from gateway.server.connection import CallerConnection
 from gateway.server.problems import problem
 from gateway.server.routing import BULK_OCTETS, Guard, Route
+from gateway.telemetry.ids import new_id
 
 __all__ = ["AdminParts", "Purge", "make_app", "refuse_other_sites", "register", "require_declared"]
 
@@ -80,7 +80,7 @@ async def _secured(request: web.Request, response: web.StreamResponse) -> None:
 async def _expected(request: web.Request) -> web.StreamResponse | None:
     """Meet the one expectation that there is (RFC 9110 §10.1.1)."""
     if request.headers.get("Expect", "").lower() != "100-continue":
-        return _spoken(BadRequest("the only expectation that can be met is 100-continue"), intake.new_id())
+        return _spoken(BadRequest("the only expectation that can be met is 100-continue"), new_id())
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0
     return None
@@ -89,7 +89,7 @@ async def _expected(request: web.Request) -> web.StreamResponse | None:
 @web.middleware
 async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error as a problem, none with the text of somebody else's exception."""
-    request[_REQUEST_ID] = request_id = intake.new_id()
+    request[_REQUEST_ID] = request_id = new_id()
     try:
         return await handler(request)
     except GatewayError as error:

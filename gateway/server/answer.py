@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange, Response, Stream
+from gateway.passing import Octets, Outlet, SinkGone, poured
 from gateway.server.connection import NOT_DOWN, CallerConnection
 from gateway.upstream.headers import VIA
 
@@ -48,29 +50,29 @@ async def write(
         await connection.drain()
         return
     transport.write(head)
-    await _stream(connection, body, exchange, chunked)
+    await _stream(_Downward(connection, transport, exchange, chunked=chunked), connection, body, chunked)
 
 
-def whole(response: Response, exchange: Exchange) -> bytes:
-    """An answer with a body of ``bytes`` to a request of HTTP/1.1, as octets; the connection is kept."""
+def whole(response: Response, exchange: Exchange) -> tuple[bytes, bytes]:
+    """Head and body of an answer with a body of ``bytes`` to a GET of HTTP/1.1, as octets; the connection is kept."""
     body = response.body
     if not isinstance(body, bytes):
         raise TypeError("a body that streams is not whole")
-    exchange.bytes_down += len(body)
-    return _head(response, exchange, f"Content-Length: {len(body)}\r\n", True, False, exchange.answering) + body
+    bodiless = response.status in (204, 304)
+    framing, _, _ = _framing(response, bodiless, False, True)
+    octets = b"" if bodiless else body
+    exchange.bytes_down += len(octets)
+    return _head(response, exchange, framing, True, False, exchange.answering), octets
 
 
-async def _stream(connection: CallerConnection, body: Stream, exchange: Exchange, chunked: bool) -> None:
+def form(response: Response, exchange: Exchange, length: str) -> bytes:
+    """The head of a kept connection's answer to a request of HTTP/1.1 that is no HEAD, its body as long as ``length`` says."""
+    return _head(response, exchange, f"Content-Length: {length}\r\n", True, False, exchange.answering)
+
+
+async def _stream(down: _Downward, connection: CallerConnection, body: Stream, chunked: bool) -> None:
     try:
-        async for chunk in body:
-            if not chunk:
-                continue  # an empty chunk is the last one (RFC 9112 §7.1)
-            transport = connection.transport
-            if transport is None:
-                raise ConnectionResetError("the caller left")
-            transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n") if chunked else (chunk,))
-            exchange.bytes_down += len(chunk)
-            await connection.drain()
+        await poured(body, down)
         if chunked and connection.transport is not None:
             connection.transport.write(b"0\r\n\r\n")
     except GatewayError as error:
@@ -79,6 +81,37 @@ async def _stream(connection: CallerConnection, body: Stream, exchange: Exchange
         raise BrokenOff(error) from None
     finally:
         await body.aclose()
+
+
+class _Downward:
+    """Where an answer's body goes."""
+
+    __slots__ = ("_chunked", "_connection", "_exchange", "_outlet", "when_room")
+
+    def __init__(self, connection: CallerConnection, transport: asyncio.Transport, exchange: Exchange, *, chunked: bool) -> None:
+        self._connection = connection
+        self._outlet = Outlet(transport)
+        self._exchange = exchange
+        self._chunked = chunked
+        self.when_room = connection.when_room
+
+    def write(self, data: Octets) -> bool:
+        connection = self._connection
+        transport = connection.transport
+        if transport is None or transport.is_closing():
+            raise SinkGone("the caller left")
+        if not self._chunked:
+            self._outlet.write(data)
+        elif data:  # an empty chunk is the last one (RFC 9112 §7.1)
+            transport.writelines((b"%x\r\n" % len(data), bytes(data), b"\r\n"))
+        self._exchange.bytes_down += len(data)
+        return not connection.writing_paused
+
+    async def drain(self) -> None:
+        try:
+            await self._connection.drain()
+        except ConnectionError:
+            raise SinkGone("the caller left") from None
 
 
 def _framing(response: Response, bodiless: bool, http_1_0: bool, keep_alive: bool) -> tuple[str, bool, bool]:

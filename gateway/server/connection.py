@@ -6,6 +6,7 @@ Left alone, that holds half a body for ever and logs header values on a parse er
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -52,6 +53,7 @@ class CallerConnection(FeedingHandler):
 
     __slots__ = (
         "_closing_since",
+        "_on_room",
         "_unsent",
         "_unsent_since",
         "_wire",
@@ -68,6 +70,7 @@ class CallerConnection(FeedingHandler):
         self._unsent = 0
         self._unsent_since = self._head_since
         self._closing_since = 0.0
+        self._on_room: Callable[[], None] | None = None
         self.body_held = False  # the caller waits for 100 Continue: its silence is no fault
         self.certificate: Certificate | None = None
 
@@ -101,7 +104,8 @@ class CallerConnection(FeedingHandler):
 
     def _sweep_body(self, now: float) -> None:
         payload = self._last_payload
-        if payload is None or payload.is_eof() or self.body_held or self._reading_paused or self._buffer_paused:
+        held = self.body_held or self._reading_paused or self._buffer_paused or (self.tap is not None and self.tap.held)
+        if payload is None or payload.is_eof() or held:
             self._heard_at = now
         elif now - self._heard_at > self._settings.body_timeout and payload.exception() is None:
             payload.set_exception(RequestTimeout("the body stopped arriving"))
@@ -147,6 +151,15 @@ class CallerConnection(FeedingHandler):
             raise ConnectionResetError("the caller left")
         if self.writing_paused:
             await self._drain_helper()
+
+    def when_room(self, tell: Callable[[], None] | None) -> None:
+        """Have ``tell`` called each time that the caller has taken enough for more to be written; None: no more."""
+        self._on_room = tell
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._on_room is not None:
+            self._on_room()
 
     def _make_error_handler(self, err_info: Any) -> Any:
         """A request that the parser refuses. Its error quotes the request, keys and all: it goes nowhere."""

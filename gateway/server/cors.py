@@ -19,8 +19,8 @@ from aiohttp_cors.abc import AbstractRouterAdapter
 
 from gateway.errors import Forbidden
 from gateway.exchange import Exchange, Headers, Pair, Response
-from gateway.server import intake
 from gateway.server.problems import problem
+from gateway.telemetry.ids import new_id
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MAX_AGE_S = 600
@@ -177,7 +177,7 @@ class Cors:
         async def preflights(request: web.Request, handler: Any) -> web.StreamResponse:
             if not everywhere.is_preflight_request(request):
                 return cast("web.StreamResponse", await handler(request))
-            request_id = intake.new_id()
+            request_id = new_id()
             try:
                 answer = await self.preflight(Headers(request.headers.items()))
             except NotForPages as error:

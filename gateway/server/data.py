@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
 
 import structlog
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
+from gateway.callers import KeyStore
 from gateway.errors import BadRequest, GatewayError, Internal, Overloaded
 from gateway.exchange import Exchange, Headers, Request, Response
+from gateway.faults import where
+from gateway.instances import InstanceStore
 from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
 from gateway.server.connection import CallerConnection
 from gateway.server.cors import Cors, is_preflight
+from gateway.server.fastforward import FastForwarding, Underway
+from gateway.server.fastpath import FastPath
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import DataConnection, GuardedServer
 from gateway.server.problems import problem
 from gateway.server.shedding import Shedder, request_id_of
+from gateway.server.standing import Standing
 from gateway.telemetry import Telemetry
+from gateway.telemetry.ids import new_id
 from gateway.telemetry.tracing import Tracing
 from gateway.upstream.headers import VIA
 
@@ -50,69 +59,117 @@ class DataListener:
         self._tracing = tracing
         self._cors = cors
         self.shedder = Shedder(settings.overload_lag)
+        self._repeating: FastPath | None = None
+        self._forwarding: FastForwarding | None = None
         self._refusals = _Refusals()
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
-        return GuardedServer(self._serve, self._refuse, self._settings, self._full, self.shedder, self._shed)
+        shortcuts = () if self._repeating is None or self._forwarding is None else (self._repeating.answer, self._forwarding.begin)
+        return GuardedServer(
+            self._serve, self._refuse, self._settings, self._full, self.shedder, self._shed, finish=self._finish, shortcuts=shortcuts
+        )
+
+    def shorten(self, keys: KeyStore, instances: InstanceStore) -> FastPath:
+        """Have calls of which enough is known take the fast paths; ``watch`` what is returned. To be said before ``server``."""
+        standing = Standing(keys, instances, self._pipeline.pauses, self.shedder, self._draining, traced=self._tracing is not None)
+        self._repeating = FastPath(self._pipeline, self._telemetry, standing, self._stamped)
+        self._forwarding = FastForwarding(self._pipeline, self._telemetry, standing, self._stamped, self._settings.max_body_bytes)
+        return self._repeating
+
+    def _stamped(self, request: Request, response: Response, exchange: Exchange) -> Response:
+        return response if self._cors is None else self._cors.stamped(request.method, request.headers, response, exchange)
 
     async def _serve(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Answer one request; whether the connection may be kept."""
         if message.path == "/healthz":
             return await self._healthz(connection, message, payload)
-        started = time.monotonic()
         headers = intake.headers_of(message)
-        exchange = intake.begin(message, headers, started, self._tracing)
-        self._telemetry.begin(exchange)
-        request: Request | None = None
-        in_step = False  # whether it is known where the next request begins
+        exchange = intake.begin(message, headers, time.monotonic(), self._tracing)
+        turn = _Turn(exchange, message.method, headers, http_1_0=message.version < (1, 1))
+        async with self._recorded(connection, turn):
+            response = await self._answered(self._handled(connection, message, payload, turn), exchange)
+            in_step = turn.in_step and not connection.spoiled
+            turn.kept = in_step and not message.should_close and payload.is_eof() and not self._draining()
+            await self._write(connection, response, turn)
+            turn.kept = turn.kept and not _close_delimited(response, turn.http_1_0)
+        if turn.kept and connection.head is not None and turn.request is not None and not turn.http_1_0:
+            await self._learn(connection, connection.head, turn.request, exchange)
+        return turn.kept
+
+    async def _finish(self, connection: DataConnection, underway: Underway) -> bool:
+        """Answer a request that took the fast path and cannot end there; whether the connection may be kept."""
+        call = underway.call()
+        turn = _Turn(underway.exchange, call.request.method, call.request.headers, call.request)
+        async with self._recorded(connection, turn):
+            resuming = self._pipeline.resume(call, underway.passage(), underway.found())
+            response = await self._answered(resuming, turn.exchange)
+            turn.kept = not connection.spoiled and not self._draining()
+            await self._write(connection, response, turn)
+        return turn.kept
+
+    async def _handled(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader, turn: _Turn) -> Response:
+        headers, exchange = turn.headers, turn.exchange
+        if self._cors is not None and is_preflight(message.method, headers):
+            response = await self._preflight(self._cors, message, headers, exchange)
+            turn.in_step = True
+            return response
+        passed_on = headers if self._cors is None else self._cors.without_origin(headers)
+        turn.request = request = intake.read(message, payload, connection, passed_on, self._settings.max_body_bytes)
+        if passed_on is not headers:
+            request.certificate = None  # a page's browser shows it without being asked: a page must show a key
+        turn.in_step = True
+        self._let_in(connection)
+        return await self._pipeline.handle(request, exchange)
+
+    async def _answered(self, handling: Coroutine[Any, Any, Response], exchange: Exchange) -> Response:
+        """What ``handling`` brings; errors as they are spoken."""
         try:
-            try:
-                if self._cors is not None and is_preflight(message.method, headers):
-                    response, in_step = await self._preflight(self._cors, message, headers, exchange), True
-                else:
-                    passed_on = headers if self._cors is None else self._cors.without_origin(headers)
-                    request = intake.read(message, payload, connection, passed_on, self._settings.max_body_bytes)
-                    if passed_on is not headers:
-                        request.certificate = None  # a page's browser shows it without being asked: a page must show a key
-                    in_step = True
-                    self._let_in(connection)
-                    response = await self._pipeline.handle(request, exchange)
-                exchange.status = response.status
-            except GatewayError as error:
-                response = _spoken(error, exchange)
-            except Exception as error:  # whatever it is, it is ours, and its text may hold anything
-                log.error("call failed", error=type(error).__name__, where=_where(error), request_id=exchange.request_id)
-                response = _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
-            if self._cors is not None:
-                response = self._cors.stamped(message.method, headers, response, exchange)
-            in_step = in_step and not connection.spoiled
-            keep_alive = in_step and not message.should_close and payload.is_eof() and not self._draining()
-            exchange.answering = now = time.monotonic()
-            await answer.write(
-                connection,
-                response,
-                exchange,
-                method=message.method,
-                http_1_0=message.version < (1, 1),
-                keep_alive=keep_alive,
-                now=now,
-            )
-            return keep_alive and not _close_delimited(response, message.version < (1, 1))
+            response = await handling
+            exchange.status = response.status
+        except GatewayError as error:
+            return _spoken(error, exchange)
+        except Exception as error:  # whatever it is, it is ours, and its text may hold anything
+            log.error("call failed", error=type(error).__name__, where=where(error), request_id=exchange.request_id)
+            return _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
+        return response
+
+    async def _write(self, connection: DataConnection, response: Response, turn: _Turn) -> None:
+        exchange = turn.exchange
+        if self._cors is not None:
+            response = self._cors.stamped(turn.method, turn.headers, response, exchange)
+        exchange.answering = now = time.monotonic()
+        await answer.write(connection, response, exchange, method=turn.method, http_1_0=turn.http_1_0, keep_alive=turn.kept, now=now)
+
+    @asynccontextmanager
+    async def _recorded(self, connection: DataConnection, turn: _Turn) -> AsyncIterator[None]:
+        """Whatever happens to a call, one record of it."""
+        exchange = turn.exchange
+        self._telemetry.begin(exchange)
+        try:
+            yield
         except answer.BrokenOff as broken:
-            exchange.outcome = f"broken-off:{broken.error.slug}"
-            return False
+            exchange.outcome, turn.kept = f"broken-off:{broken.error.slug}", False
         except (asyncio.CancelledError, ConnectionError):
             exchange.outcome = "caller-left"
             exchange.status = exchange.status or 499
             raise
         finally:
-            exchange.bytes_up = _octets(request)
+            exchange.bytes_up = _octets(turn.request)
             connection.batch = exchange.batch
-            exchange.total_seconds = time.monotonic() - started
+            exchange.total_seconds = time.monotonic() - exchange.started
             self._telemetry.record(exchange)
             if self._tracing is not None:
                 self._tracing.record(exchange)
+
+    async def _learn(self, connection: DataConnection, head: bytes, request: Request, exchange: Exchange) -> None:
+        """Such a call may be made again: it will take a fast path then."""
+        if self._repeating is None or self._forwarding is None:
+            return
+        if exchange.cache == "hit":
+            await self._repeating.learn(connection, head, request)
+        elif exchange.upstream_calls and exchange.status < 400:
+            await self._forwarding.learn(connection, head, request)
 
     async def _preflight(self, cors: Cors, message: RawRequestMessage, headers: Headers, exchange: Exchange) -> Response:
         """What a browser asks before a page's call: answered here, for any path and without a key, and passed on to nobody."""
@@ -125,7 +182,7 @@ class DataListener:
     async def _refuse(self, connection: CallerConnection) -> bool:
         """A request that the parser did not take: 400, and the connection ends, since nobody knows where the next one begins."""
         now = time.monotonic()
-        exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time())
+        exchange = Exchange(new_id(), "UNKNOWN", "", now, time.time())
         exchange.phase = "parse"
         self._telemetry.begin(exchange)
         try:
@@ -144,7 +201,7 @@ class DataListener:
         """The whole answer to a request that is refused without being read."""
         now = time.monotonic()
         path = intake.shown(data[4 : data.find(b" ", 4)].decode("latin-1"))
-        exchange = Exchange(request_id_of(data) or intake.new_id(), "GET", path, now, time.time())
+        exchange = Exchange(request_id_of(data) or new_id(), "GET", path, now, time.time())
         exchange.phase = "accept"
         exchange.answering = now
         octets = self._refusals.answer(exchange)
@@ -155,7 +212,7 @@ class DataListener:
     def _full(self) -> bytes:
         """The rest of the answer to a connection that is one too many, behind the fields that never change."""
         now = time.monotonic()
-        exchange = Exchange(intake.new_id(), "UNKNOWN", "", now, time.time())
+        exchange = Exchange(new_id(), "UNKNOWN", "", now, time.time())
         exchange.phase = "accept"
         body = _spoken(Overloaded("all connections are taken", retry_after=1), exchange).body
         self._telemetry.record(exchange)
@@ -165,7 +222,7 @@ class DataListener:
     async def _healthz(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
         keep = not message.should_close and payload.is_eof()
-        exchange = Exchange(intake.new_id(), message.method, "/healthz", time.monotonic(), time.time())
+        exchange = Exchange(new_id(), message.method, "/healthz", time.monotonic(), time.time())
         headers = intake.headers_of(message)
         try:
             if self._cors is not None and is_preflight(message.method, headers):
@@ -180,6 +237,19 @@ class DataListener:
         old = message.version < (1, 1)
         await answer.write(connection, response, exchange, method=message.method, http_1_0=old, keep_alive=keep, now=exchange.started)
         return keep
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One request and its answer. ``in_step``: it is known where the next request begins; ``kept``: its connection may be."""
+
+    exchange: Exchange
+    method: str
+    headers: Headers
+    request: Request | None = None
+    http_1_0: bool = False
+    in_step: bool = False
+    kept: bool = False
 
 
 class _Refusals:
@@ -197,7 +267,7 @@ class _Refusals:
         if int(exchange.time) != self._second:
             self._make(exchange)
         if len(request_id) != len(self._id):  # the length of the body would be another
-            return answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), exchange), exchange)
+            return b"".join(answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), exchange), exchange))
         exchange.status, exchange.problem, exchange.outcome = Overloaded.status, Overloaded.slug, Overloaded.slug
         exchange.note("accept", Overloaded.slug, _TOO_MUCH)
         exchange.bytes_down = self._octets
@@ -205,9 +275,9 @@ class _Refusals:
 
     def _make(self, exchange: Exchange) -> None:
         # With an id of ours, which cannot be part of anything else in it.
-        first = Exchange(intake.new_id(), "GET", "", exchange.started, exchange.time)
+        first = Exchange(new_id(), "GET", "", exchange.started, exchange.time)
         first.answering = first.started
-        self._made = answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), first), first)
+        self._made = b"".join(answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), first), first))
         self._id, self._octets, self._second = first.request_id.encode(), first.bytes_down, int(exchange.time)
 
 
@@ -228,11 +298,3 @@ def _octets(request: Request | None) -> int:
     if request is None:
         return 0
     return len(request.body) if isinstance(request.body, bytes) else getattr(request.body, "octets", 0)
-
-
-def _where(error: BaseException) -> str:
-    """File and line of a fault of ours, without any of its values."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""

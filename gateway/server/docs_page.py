@@ -17,7 +17,6 @@ from aiohttp import web
 
 from gateway.errors import NotFound
 from gateway.server.admin_routes import FILES
-from gateway.server.openapi import document
 from gateway.server.routing import Call
 
 POLICY = (
@@ -82,4 +81,6 @@ def _bundled(name: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _document() -> bytes:
+    from gateway.server.openapi import document  # noqa: PLC0415 - with its examples, for the few who ask
+
     return json.dumps(document(), ensure_ascii=False).encode()

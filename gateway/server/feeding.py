@@ -14,7 +14,9 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
 from gateway.errors import BadRequest
+from gateway.passing import SinkGone
 from gateway.server.listen_settings import ListenSettings
+from gateway.tapping import Tap
 
 if TYPE_CHECKING:
     from gateway.server.listener import GuardedServer
@@ -43,6 +45,7 @@ class FeedingHandler(RequestHandler):
         "_settings",
         "_spoiled",
         "_unparsed",
+        "tap",
     )
 
     def __init__(self, server: GuardedServer, loop: asyncio.AbstractEventLoop, settings: ListenSettings, *, keep_alive_s: float) -> None:
@@ -69,6 +72,8 @@ class FeedingHandler(RequestHandler):
         self._last_piece = False  # the rest of what was received is fed as one: too many pieces cost too much
         self._edge = b""  # what was fed last: an empty line may begin in it
         self._unparsed = b""
+        self.tap: Tap | None = None
+        """What takes the rest of the request's body as it is received."""
         self._spoiled = False  # the parser has lost its way: nothing more is read
 
     def data_received(self, data: bytes) -> None:
@@ -164,6 +169,31 @@ class FeedingHandler(RequestHandler):
         if self._chunk_octets - payload.total_bytes > _MAX_FRAMING + 16 * payload.total_bytes:
             self._spoiled = True
             payload.set_exception(RequestPayloadError("the body is mostly framing"))
+
+    def untapped(self) -> int:
+        """Octets of the body that have not been received yet; 0 where that is not known, or some of what was are held back."""
+        held = self._unparsed or self._spoiled or self._reading_paused or self._buffer_paused
+        return 0 if held else self._left
+
+    def heard_body(self) -> None:
+        """Octets of the body came past the parser."""
+        self._heard_at = self._loop.time()
+
+    def held_body(self) -> None:
+        """It is us who do not receive; ``tap`` knows."""
+
+    def end_body(self, rest: bytes) -> None:
+        """The body came to its end past the parser, which is left in the middle of it. With ``rest`` begins what comes next."""
+        self._left, self._edge = 0, b""
+        if self._parser is not None:
+            self._parser = self._new_parser()
+        if self._last_payload is not None:
+            self._last_payload.feed_eof()
+        if rest:
+            self.data_received(rest)
+
+    def sink_gone(self, error: SinkGone) -> None:
+        """Whoever called gets an answer that says so, and can read it only if what it still sends is received."""
 
     def _resume_reading_for_buffer(self) -> None:
         """aiohttp thinks that there is room again; not while requests wait here."""

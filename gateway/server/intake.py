@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -15,8 +14,11 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.errors import BadRequest, BodyTooLarge, GatewayError, MethodNotAllowed
 from gateway.exchange import Body, Exchange, Headers, Request
+from gateway.passing import Octets, Sink, SinkGone
 from gateway.paths import origin_form, split_prefix
 from gateway.server.connection import CallerConnection
+from gateway.tapping import drawn
+from gateway.telemetry.ids import new_id, new_traceparent
 from gateway.telemetry.tracing import Tracing
 
 _IDENTIFYING = frozenset({"authorization", "x-api-key"})
@@ -24,14 +26,8 @@ _SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-typ
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::(\d{0,5}))?")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_NOT_ZERO = 1 << 64 | 1  # neither a trace nor a span is numbered zero
 _ORDINARY = re.compile(r"/[!-$&-~]*")
 _KEY = re.compile(r"gwk_[A-Za-z0-9_]+")
-
-
-def new_id() -> str:
-    """A request id of ours."""
-    return f"{random.getrandbits(128):032x}"
 
 
 def headers_of(message: RawRequestMessage) -> Headers:
@@ -46,8 +42,7 @@ def begin(message: RawRequestMessage, headers: Headers, started: float, tracing:
     traceparent = headers.get("traceparent")
     goes_on = traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is not None
     if traceparent is None or not goes_on:
-        drawn = f"{random.getrandbits(192) | _NOT_ZERO:048x}"
-        traceparent = f"00-{drawn[:32]}-{drawn[32:]}-00"
+        traceparent = new_traceparent()
     path, now = shown(message.path), time.time()
     if tracing is not None:
         return tracing.begin(request_id, message.method, path, started, now, traceparent, goes_on=goes_on)
@@ -141,17 +136,26 @@ class CallerBody:
         self._ask()
         try:
             while chunk := await self._payload.readany():
-                self.octets += len(chunk)
-                if self.octets > self._max:
-                    raise BodyTooLarge(f"at most {self._max} octets are taken")
+                self.count(len(chunk))
                 yield chunk
-        except RequestPayloadError:
-            raise BadRequest("the body's framing is broken") from None
-        except GatewayError:
+        except Exception as error:
+            raise _in_body(error) from None
+
+    async def pour(self, sink: Sink) -> None:
+        """All of it into ``sink``. Raises what iterating it raises, and ``SinkGone``."""
+        self._ask()
+        try:
+            await drawn(self._payload, self.length, self._connection, _Counted(sink, self.count))
+        except SinkGone:
             raise
-        except Exception:
-            # However the reader words it: the rest of the body will not come.
-            raise BadRequest("the body ended early") from None
+        except Exception as error:
+            raise _in_body(error) from None
+
+    def count(self, octets: int) -> None:
+        """So many more were passed on. Raises ``BodyTooLarge``."""
+        self.octets += octets
+        if self.octets > self._max:
+            raise BodyTooLarge(f"at most {self._max} octets are taken")
 
     def _ask(self) -> None:
         if self._expects and self._connection.transport is not None:
@@ -161,3 +165,27 @@ class CallerBody:
 
     async def aclose(self) -> None:
         """Nothing is held: the connection reads on, or closes."""
+
+
+class _Counted:
+    """A sink, and how much it gets."""
+
+    __slots__ = ("_count", "_sink", "drain", "when_room")
+
+    def __init__(self, sink: Sink, count: Callable[[int], None]) -> None:
+        self._sink = sink
+        self._count = count
+        self.drain = sink.drain
+        self.when_room = sink.when_room
+
+    def write(self, data: Octets) -> bool:
+        self._count(len(data))
+        return self._sink.write(data)
+
+
+def _in_body(error: Exception) -> GatewayError:
+    """What a request's body ended with."""
+    if isinstance(error, RequestPayloadError):
+        return BadRequest("the body's framing is broken")
+    # However the reader words it: the rest of the body will not come.
+    return error if isinstance(error, GatewayError) else BadRequest("the body ended early")

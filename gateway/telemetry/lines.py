@@ -42,6 +42,12 @@ class Lines:
             self._waiting.append(text)
         return len(text)
 
+    def write_all(self, texts: list[str]) -> None:
+        """Have each of ``texts`` written soon."""
+        room = max(0, MAX_WAITING - len(self._waiting))
+        self.dropped += max(0, len(texts) - room)
+        self._waiting.extend(texts[:room])
+
     def flush(self) -> None:
         """Nothing is promised about when."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter as Numbers
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
@@ -27,11 +29,18 @@ Shares = Mapping[tuple[str, str], float]
 States = Mapping[tuple[str, str], int]
 
 
+class InFlight(Protocol):
+    """A call that has begun."""
+
+    @property
+    def environment(self) -> str: ...
+
+
 class Metrics:
     """Counts finished exchanges; ``expose`` answers a scrape."""
 
     def __init__(self, environments: Iterable[str] = ()) -> None:
-        self.live: set[Exchange] = set()  # calls that have begun and not ended
+        self.live: set[InFlight] = set()  # calls that have begun and not ended
         self._environments = tuple(environments)
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
@@ -128,6 +137,8 @@ class Metrics:
         self._breaker_states: Callable[[], States] = dict
         self._alarm: Callable[[str], bool] = lambda _: False
         self._least: dict[tuple[str, str], float] = {}
+        self.before_look: Callable[[], None] = lambda: None
+        """Brings in what is not counted yet."""
 
     def count(self, exchange: Exchange) -> None:
         """Count one finished call."""
@@ -137,13 +148,10 @@ class Metrics:
         if exchange.background:
             element = self._element(element)
         else:
-            key = (environment, element, method, str(exchange.status), exchange.cache)
-            tally = self._tallies.get(key)
-            if tally is None:
-                element, tally = self._begin(key)
+            element, tally = self._tally(exchange, method)
             tally.add(exchange.total_seconds)
             if sampled:
-                tally.add_exemplar(exchange.total_seconds, exchange)
+                tally.point(exchange.total_seconds, exchange.traceparent, exchange.time + exchange.total_seconds)
         if exchange.upstream_calls:
             self._count_upstream(exchange, element, method, sampled)
         if exchange.queue_seconds:
@@ -154,6 +162,22 @@ class Metrics:
             self._limited_calls[environment, element, exchange.limited] += 1
         if exchange.problem:
             self._problem_calls[exchange.problem] += 1
+
+    def tally(self, exchange: Exchange) -> Tally:
+        """Where calls that end as ``exchange`` did are counted."""
+        return self._tally(exchange, _method(exchange.method))[1]
+
+    def upstream_tally(self, exchange: Exchange, resource: str) -> tuple[str, Tally]:
+        """How ``resource``, the shape of a path, is called, and where calls to it are counted that were answered as ``exchange`` was."""
+        like = copy(exchange)
+        element = self._element(exchange.element)
+        like.resource = resource = self._resource(element, resource)
+        return resource, self._upstream_tally(like, element, _method(exchange.method), exchange.upstream_status)
+
+    def _tally(self, exchange: Exchange, method: str) -> tuple[str, Tally]:
+        key = (exchange.environment, exchange.element, method, str(exchange.status), exchange.cache)
+        tally = self._tallies.get(key)
+        return self._begin(key) if tally is None else (exchange.element, tally)
 
     def _begin(self, key: tuple[str, str, str, str, str]) -> tuple[str, Tally]:
         """(the element as it is called here, where its calls count): whatever a query may ask of it has a series from now on."""
@@ -173,7 +197,7 @@ class Metrics:
             tally = self._upstream_tally(exchange, element, method, exchange.upstream_status)
             tally.add(seconds)
             if sampled:
-                tally.add_exemplar(seconds, exchange)
+                tally.point(seconds, exchange.traceparent, exchange.time + exchange.total_seconds)
         if exchange.upstream_failures:
             self._unanswered[exchange.environment, element, resource, method] += exchange.upstream_failures
         if exchange.upstream_calls > 1:
@@ -188,6 +212,7 @@ class Metrics:
 
     def settle(self) -> None:
         """Bring everything up to date for a scrape; to be called where calls are counted, in no other thread."""
+        self.before_look()
         for key, tally in self._tallies.items():
             calls = tally.pour(self._duration.labels(key[0], key[1], key[4]))
             self._requests.labels(*key).inc(calls)

@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from gateway.exchange import Exchange
+from gateway.telemetry.repeated import Note, Notes
 
 KEPT = 1000
 
@@ -43,7 +44,9 @@ class Recent:
     """A ring of finished exchanges. ``run`` tells this process from others that number their calls too."""
 
     def __init__(self, size: int = KEPT) -> None:
-        self._ring: deque[Exchange] = deque(maxlen=size)
+        self._ring: deque[Exchange | Note] = deque(maxlen=size)
+        self.before_look: Callable[[], None] = lambda: None
+        """Brings in what is not added yet."""
         self._added = 0
         self._waiting: asyncio.Event | None = None  # there while somebody waits for the next call
         self.run = secrets.token_hex(8)
@@ -51,14 +54,32 @@ class Recent:
     @property
     def added(self) -> int:
         """The number of the last call that ended; 0: none has."""
+        self.before_look()
         return self._added
 
     def add(self, exchange: Exchange) -> None:
         self._ring.append(exchange)
         self._added += 1
+        self._tell()
+
+    def add_all(self, notes: Sequence[Note]) -> None:
+        """Several calls, in the order in which they ended."""
+        self._ring.extend(notes[-(self._ring.maxlen or 0) :])
+        self._added += len(notes)
+        self._tell()
+
+    def _tell(self) -> None:
         if self._waiting is not None:
             self._waiting.set()
             self._waiting = None
+
+    def _kept(self) -> deque[Exchange]:
+        """All that is kept, each a whole record."""
+        self.before_look()
+        for place, record in enumerate(self._ring):
+            if isinstance(record, tuple):
+                self._ring[place] = cast("Notes", record[0]).whole(record)
+        return cast("deque[Exchange]", self._ring)
 
     def last(self, limit: int) -> list[dict[str, Any]]:
         """The last ``limit`` calls, the newest first."""
@@ -67,23 +88,25 @@ class Recent:
     def page(self, limit: int, before: int | None = None, wanted: Wanted = everything) -> tuple[list[dict[str, Any]], int | None]:
         """At most ``limit`` ``wanted`` calls, the newest first, of those that ended before number ``before`` (None: of all), and the
         number of the last of them, None if no older one is kept."""
+        kept = self._kept()
         newest = self._added if before is None else max(0, min(self._added, before - 1))
-        older = islice(reversed(self._ring), self._added - newest, None)
+        older = islice(reversed(kept), self._added - newest, None)
         found = list(islice((numbered for numbered in zip(range(newest, 0, -1), older, strict=False) if wanted(numbered[1])), limit + 1))
         shown = found[:limit]
         return [as_json(exchange) for _, exchange in shown], shown[-1][0] if len(found) > limit and shown else None
 
     def newest(self, limit: int, wanted: Wanted = everything) -> list[Exchange]:
         """The last ``limit`` ``wanted`` calls, the oldest first."""
-        return list(islice(filter(wanted, reversed(self._ring)), limit))[::-1]
+        return list(islice(filter(wanted, reversed(self._kept())), limit))[::-1]
 
     def since(self, seen: int, limit: int, wanted: Wanted = everything) -> News:
         """At most ``limit`` ``wanted`` calls of those that ended after number ``seen``."""
-        oldest = self._added - len(self._ring)
+        kept = self._kept()
+        oldest = self._added - len(kept)
         missed = max(0, oldest - max(0, seen))
         seen = min(max(seen, oldest), self._added)
         calls = []
-        for exchange in list(islice(reversed(self._ring), self._added - seen))[::-1]:
+        for exchange in list(islice(reversed(kept), self._added - seen))[::-1]:
             seen += 1
             if wanted(exchange):
                 calls.append(exchange)
@@ -93,7 +116,7 @@ class Recent:
 
     async def wait(self, seen: int, seconds: float) -> bool:
         """Until a call with a number above ``seen`` has ended, for ``seconds`` at most; whether one has."""
-        if self._added <= seen and seconds > 0:
+        if self.added <= seen and seconds > 0:
             if self._waiting is None:
                 self._waiting = asyncio.Event()
             with contextlib.suppress(TimeoutError):

@@ -10,7 +10,10 @@ from prometheus_client.samples import Exemplar
 from gateway.exchange import Exchange
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_SAMPLED = frozenset("13579bdf")  # the lowest bit of the trace flags (W3C Trace Context §3.2.2.5.1)
+_ODD = "13579bdf"  # the lowest bit of the trace flags (W3C Trace Context §3.2.2.5.1)
+_SAMPLED = frozenset(_ODD)
+SAMPLED = frozenset(_ODD.encode())
+"""The octets in which the ``traceparent`` of a call ends whose trace somebody keeps."""
 
 
 def is_sampled(exchange: Exchange) -> bool:
@@ -18,24 +21,28 @@ def is_sampled(exchange: Exchange) -> bool:
     return exchange.traceparent[-1:] in _SAMPLED
 
 
+def bucket_of(seconds: float) -> int:
+    """The number of the bucket in which ``seconds`` count."""
+    return bisect_left(BUCKETS_S, seconds)
+
+
 class Tally:
     """How many calls, by duration, for how long together (seconds); of each bucket the last call that is traced."""
 
-    __slots__ = ("buckets", "calls", "exemplars", "seconds")
+    __slots__ = ("buckets", "calls", "seconds", "traced")
 
     def __init__(self) -> None:
         self.calls, self.seconds, self.buckets = 0, 0.0, [0] * (len(BUCKETS_S) + 1)
-        self.exemplars: dict[int, Exemplar] = {}
+        self.traced: dict[int, tuple[str, float, float]] = {}
 
     def add(self, seconds: float) -> None:
         self.calls += 1
         self.seconds += seconds
-        self.buckets[bisect_left(BUCKETS_S, seconds)] += 1
+        self.buckets[0 if seconds <= 0.001 else bucket_of(seconds)] += 1
 
-    def add_exemplar(self, seconds: float, exchange: Exchange) -> None:
-        """Let the bucket of ``seconds`` point to the trace of this call."""
-        labels = {"trace_id": exchange.traceparent[3:35]}
-        self.exemplars[bisect_left(BUCKETS_S, seconds)] = Exemplar(labels, seconds, exchange.time + exchange.total_seconds)
+    def point(self, seconds: float, traceparent: str, ended: float) -> None:
+        """Let the bucket of ``seconds`` point to the trace of a call that ``ended`` then (wall time)."""
+        self.traced[bucket_of(seconds)] = traceparent, seconds, ended
 
     def pour(self, histogram: Histogram) -> int:
         """Hand all of it on to ``histogram`` and begin anew; how many calls it was."""
@@ -44,8 +51,8 @@ class Tally:
             histogram._sum.inc(self.seconds)
             for bucket, count in zip(histogram._buckets, self.buckets, strict=True):
                 bucket.inc(count)
-            for position, exemplar in self.exemplars.items():
-                _point(histogram, position, exemplar)
+            for position, (traceparent, seconds, ended) in self.traced.items():
+                _point(histogram, position, Exemplar({"trace_id": traceparent[3:35]}, seconds, ended))
             self.__init__()  # type: ignore[misc]
         return calls
 

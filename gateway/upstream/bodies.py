@@ -8,6 +8,7 @@ from math import inf
 
 from gateway.errors import GatewayError, UpstreamTimeout
 from gateway.exchange import Body, Stream
+from gateway.passing import Sink, poured
 
 
 class Tracked:
@@ -35,6 +36,21 @@ class Tracked:
             else:
                 while (following := await self._next(chunks)) is not None:
                     yield following
+        except GatewayError as error:
+            self._tell(error)
+            raise
+        finally:
+            await self.aclose()
+
+    async def pour(self, sink: Sink) -> None:
+        """All of it into ``sink``, the shortest way of what it is made of."""
+        try:
+            async with asyncio.timeout(None if self._deadline == inf else self._deadline - self._clock()):
+                await poured(self._stream, sink)
+        except TimeoutError:
+            error = UpstreamTimeout("the time for the whole call was over in mid-body")
+            self._tell(error)
+            raise error from None
         except GatewayError as error:
             self._tell(error)
             raise

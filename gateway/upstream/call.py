@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Exchange, Pair, Request, Target
+from gateway.exchange import Exchange, Pair, Request, Response, Target
 from gateway.upstream.guards import Guard
 from gateway.upstream.injection import Injection
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An attempt that left ``at`` (monotonic), and what brings its answer."""
+
+    answer: Awaitable[Response]
+    at: float
 
 
 @dataclass(slots=True)
@@ -28,6 +36,8 @@ class Call:
     retried: int = 0
     signals: int = 0
     examined: bool = False
+    sent: Sent | None = None
+    """Its next attempt is on its way already."""
     took: float = 0.0
     """Seconds until the answer to the last attempt."""
     injection: Injection | None = None

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from math import inf
 
-from aiohttp import ClientPayloadError, ServerTimeoutError
+from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 
-from gateway.errors import GatewayError, Internal, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.errors import GatewayError, Internal, UpstreamUnreachable
 from gateway.exchange import Body, Interim, Response, Stream
+from gateway.passing import poured
 from gateway.upstream.connection import Connection, fields_of
 from gateway.upstream.pool import ClientSettings, Origin, Pool, Timeouts
+from gateway.upstream.streaming import Download, Upward, deadline_in, stop
 
 
 class StaleConnection(UpstreamUnreachable):
@@ -74,7 +76,7 @@ class Client:
         upload: asyncio.Task[None] | None = None
         try:
             connection.ask(head_only=head_only, interim=interim)
-            connection.deadline = _deadline(timeouts)
+            connection.deadline = deadline_in(timeouts)
             transport = connection.transport
             if transport is None or transport.is_closing():
                 raise _closed_before()
@@ -87,14 +89,36 @@ class Client:
                 written()
             message, payload = await connection.answer()
         except BaseException as error:
-            _stop(upload)
-            connection.abort()
-            if isinstance(error, UpstreamUnreachable) and connection.reused and not connection.heard and not error.never_left:
-                raise StaleConnection(error.detail) from None
-            raise
+            stop(upload)
+            raise _failed(connection, error) from None
+        return self._answered(pool, connection, message, payload, upload, timeouts, head_only=head_only)
+
+    def pool(self, origin: Origin) -> Pool:
+        """The connections to ``origin``."""
+        return self._pool(origin)
+
+    async def resume(self, pool: Pool, connection: Connection, timeouts: Timeouts | None) -> Response:
+        """The answer to a request, not HEAD, all of which was written to a ``connection`` of ``pool``; as ``send`` gives it and raises."""
+        try:
+            message, payload = await connection.answer()
+        except BaseException as error:
+            raise _failed(connection, error) from None
+        return self._answered(pool, connection, message, payload, None, timeouts or self._settings.timeouts, head_only=False)
+
+    def _answered(
+        self,
+        pool: Pool,
+        connection: Connection,
+        message: RawResponseMessage,
+        payload: StreamReader,
+        upload: asyncio.Task[None] | None,
+        timeouts: Timeouts,
+        *,
+        head_only: bool,
+    ) -> Response:
         headers = fields_of(message)
         reason = message.reason.encode("utf-8", "surrogateescape").decode("latin-1")
-        down = _Download(pool, connection, payload, upload, _length(message.headers.get("Content-Length")))
+        down = Download(pool, connection, payload, upload, _length(message.headers.get("Content-Length")))
         if head_only or message.code in (204, 304):
             down.finish()
             return Response(message.code, headers, b"", reason)
@@ -114,22 +138,15 @@ class Client:
         chunked = body.length is None
         try:
             connection.deadline = inf
-            async for chunk in body:
-                if not chunk:
-                    continue  # an empty chunk is the last one (RFC 9112 §7.1)
-                transport = connection.transport
-                if transport is None or transport.is_closing():
-                    return  # who waits for the answer learns why
-                transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n") if chunked else (chunk,))
-                if connection.writing_paused:
-                    connection.deadline = _deadline(timeouts)
-                    await connection._drain_helper()
-                    connection.deadline = inf
+            transport = connection.transport
+            if transport is None:
+                return
+            await poured(body, Upward(connection, transport, timeouts, chunked=chunked))
             if chunked and connection.transport is not None:
                 connection.transport.write(b"0\r\n\r\n")
-            connection.deadline = _deadline(timeouts)
+            connection.deadline = deadline_in(timeouts)
         except OSError:
-            return
+            return  # who waits for the answer learns why
         except GatewayError as error:
             connection.fail(error)
         except Exception:
@@ -151,64 +168,12 @@ class Client:
                 pool.sweep(now)
 
 
-class _Download:
-    """The body of an answer as it arrives; hands its connection back at the end, aborts it otherwise."""
-
-    __slots__ = ("_connection", "_length", "_payload", "_pool", "_upload")
-
-    def __init__(
-        self,
-        pool: Pool,
-        connection: Connection,
-        payload: StreamReader,
-        upload: asyncio.Task[None] | None,
-        length: int | None,
-    ) -> None:
-        self._pool = pool
-        self._connection: Connection | None = connection
-        self._payload = payload
-        self._upload = upload
-        self._length = length
-
-    @property
-    def length(self) -> int | None:
-        return self._length
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            while chunk := await self._payload.readany():
-                yield chunk
-        except ServerTimeoutError:
-            raise UpstreamTimeout("the answer stopped in mid-body") from None
-        except GatewayError:
-            raise
-        except (ClientPayloadError, OSError, RuntimeError):
-            # RuntimeError is how the stream reader says that its connection is gone.
-            raise UpstreamUnreachable("the answer broke off in mid-body") from None
-        except Exception as error:
-            raise UpstreamProtocolError(f"the body is not proper HTTP/1.1 ({type(error).__name__})") from None
-        else:
-            self.finish()
-        finally:
-            await self.aclose()
-
-    def finish(self) -> None:
-        """The answer is complete. A request body still on its way spoils the connection: nobody reads it any more."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._upload is not None and not self._upload.done():
-            _stop(self._upload)
-            connection.abort()
-            return
-        connection.done()
-        self._pool.give_back(connection)
-
-    async def aclose(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            _stop(self._upload)
-            connection.abort()
+def _failed(connection: Connection, error: BaseException) -> BaseException:
+    """What is raised for a call whose answer did not come."""
+    connection.abort()
+    if isinstance(error, UpstreamUnreachable) and connection.reused and not connection.heard and not error.never_left:
+        return StaleConnection(error.detail)
+    return error
 
 
 def _closed_before() -> StaleConnection:
@@ -217,14 +182,5 @@ def _closed_before() -> StaleConnection:
     return error
 
 
-def _deadline(timeouts: Timeouts) -> float:
-    return asyncio.get_running_loop().time() + timeouts.response
-
-
 def _length(length: str | None) -> int | None:
     return int(length) if length is not None else None
-
-
-def _stop(task: asyncio.Task[None] | None) -> None:
-    if task is not None and not task.done():
-        task.cancel()

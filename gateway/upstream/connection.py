@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from enum import Enum
 from math import inf
+from typing import Protocol
 
 from aiohttp import ClientError
 from aiohttp.client_proto import ResponseHandler
@@ -21,6 +22,8 @@ from aiohttp.streams import StreamReader
 
 from gateway.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Headers, Interim
+from gateway.passing import SinkGone
+from gateway.tapping import Tap
 
 READ_BUFFER = 64 * 1024
 MAX_INTERIM = 100
@@ -36,6 +39,16 @@ class State(Enum):
     """What a connection is doing: nothing, waiting for the head of an answer, or receiving its body."""
 
     IDLE, HEAD, BODY = range(3)
+
+
+class Brief(Protocol):
+    """A call whose answer is expected to come in one piece and in a known form."""
+
+    def answered(self, data: bytes) -> bool:
+        """This came first. True: it was the whole answer, and all is done; False: nothing was done."""
+
+    def handed_over(self) -> Interim | None:
+        """It was not, or none came: the connection goes on as one that was asked by ``Connection.ask``. Who is told of interim answers."""
 
 
 class Connection(ResponseHandler):
@@ -57,6 +70,11 @@ class Connection(ResponseHandler):
         self.heard = False  # whether any octet of an answer has come
         self.reused = False
         self.idle_since = 0.0
+        self.tap: Tap | None = None
+        """What takes the rest of the answer's body as it is received."""
+        self.brief: Brief | None = None
+        self.on_room: Callable[[], None] | None = None
+        """Called when more can be written."""
 
     def ask(self, *, head_only: bool, interim: Interim | None = None) -> None:
         """Be ready for the answer to one request; ``head_only`` for HEAD; ``interim`` is told of interim answers."""
@@ -76,6 +94,25 @@ class Connection(ResponseHandler):
             max_field_size=MAX_LINE,
             max_headers=MAX_FIELDS,
         )
+
+    def ask_briefly(self, brief: Brief, deadline: float) -> None:
+        """As ``ask``, but ``brief`` sees what comes first. ``deadline`` as above."""
+        self._state, self.heard, self._head_only = State.HEAD, False, False
+        self.brief, self.deadline = brief, deadline
+
+    def _ends_briefly(self, brief: Brief, data: bytes) -> bool:
+        if brief.answered(data):
+            return True
+        self.go_on()
+        return False
+
+    def go_on(self) -> None:
+        """What comes is parsed from now on; ``brief`` leaves the call to somebody who waits for the answer."""
+        brief, self.brief = self.brief, None
+        if brief is not None:
+            self._interim = 0
+            self._on_interim = brief.handed_over()
+            self._parse_anew()
 
     async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
         """The head and body of the final answer.
@@ -105,6 +142,7 @@ class Connection(ResponseHandler):
 
     def fail(self, error: BaseException) -> None:
         """End the connection; who waits for the answer gets ``error``."""
+        self.go_on()
         transport, payload = self.transport, self._payload
         if not self.is_eof() and self.exception() is None:
             self.set_exception(error)
@@ -118,11 +156,10 @@ class Connection(ResponseHandler):
             super().data_received(data)  # the reader makes room again: nothing new has come
             return
         self.heard = True
+        if self.brief is not None and self._ends_briefly(self.brief, data):
+            return
         if self._state is State.IDLE:
-            # Nobody asked: an upstream that goes on after its answer is not to be trusted with another request (threats 8).
-            self.force_close()
-            if self.transport is not None:
-                self.transport.abort()
+            self._unasked()
             return
         # A head is parsed alone, so that surplus octets behind a complete answer do not take it down with them.
         start = 0
@@ -142,6 +179,12 @@ class Connection(ResponseHandler):
         if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
             # aiohttp tells who waits for a head, and forgets who waits for the body.
             self._payload.set_exception(UpstreamProtocolError("the body is not proper HTTP/1.1"))
+
+    def _unasked(self) -> None:
+        """Nobody asked: an upstream that goes on after its answer is not to be trusted with another request (threats 8)."""
+        self.force_close()
+        if self.transport is not None:
+            self.transport.abort()
 
     def _count(self, data: bytes, start: int) -> None:
         """Octets behind a complete answer, were they half a one, spoil the connection: the parser would keep them for the next."""
@@ -179,12 +222,47 @@ class Connection(ResponseHandler):
             self._length, self._octets, self._edge = int(length) if length is not None else None, 0, b""
             super().feed_data(data, size)
 
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_room is not None:
+            self.on_room()
+
+    def untapped(self) -> int:
+        """Octets of the body that have not been received yet; 0 where that is not known, or the parser holds some back."""
+        if self._length is None or self._state is not State.BODY or self._reading_paused or self._buffer_paused:
+            return 0
+        return self._length - self._octets
+
+    def heard_body(self) -> None:
+        """Octets of the body came past the parser."""
+        self.start_timeout()
+
+    def held_body(self) -> None:
+        """It is us who do not receive."""
+        self._drop_timeout()
+
+    def end_body(self, rest: bytes) -> None:
+        """The body came to its end past the parser, which is left in the middle of it. ``rest`` was not asked for."""
+        payload, self._octets = self._payload, self._length or 0
+        if rest:
+            self.force_close()
+        self._parse_anew()
+        if payload is not None:
+            payload.feed_eof()
+
+    def sink_gone(self, error: SinkGone) -> None:
+        """Nobody takes the body any more."""
+        if self._payload is not None:
+            self._payload.set_exception(error)
+
     def done(self) -> None:
         """The answer has been read to its end."""
+        self.brief, self.deadline = None, inf
         self._payload = None
         self._state = State.IDLE
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self.go_on()
         payload = self._payload
         if exc is not None and payload is not None and not payload.is_eof():
             # A reset is no proper end, not even of a body that lasts until the connection closes.
@@ -207,7 +285,7 @@ class Connection(ResponseHandler):
         proper = True
         try:
             while data := tls.read(READ_BUFFER):
-                self.data_received(data)
+                (self.tap or self).data_received(data)
         except ssl.SSLError as error:
             proper = isinstance(error, ssl.SSLZeroReturnError)
         self.data_received(b"")  # the parser may have paused

@@ -164,6 +164,36 @@ class Guards:
             guard = self._guards[key] = Guard(*key, self._settings(key[1]))
         return guard
 
+    def enter_at_once(self, guard: Guard, caller: CallerKey, now: float) -> int | None:
+        """As ``enter``, without a permit: the generation; None where the call may not go, or it must be said that something changed, and
+        nothing was done. To be left (``leave``), or held by a ``Passage``."""
+        batch = caller.priority == "batch"
+        if guard.told or guard.breaker.state:
+            return None
+        if not guard.bulkhead.enter(batch):
+            return None
+        if self._caller_bulkhead is not None:
+            own = self._callers.get(caller.id)
+            if own is None:
+                own = self._callers[caller.id] = Bulkhead(self._caller_bulkhead)
+            if not own.enter(batch):
+                guard.bulkhead.leave(now, None)
+                return None
+        return guard.breaker.enter(now)
+
+    def leave(self, guard: Guard, caller: CallerKey, generation: int, now: float, seconds: float) -> None:
+        """A call that ``enter_at_once`` let go has ended well, ``seconds`` after it began."""
+        guard.breaker.success(generation, now, seconds)
+        if guard.breaker.state != guard.told:
+            guard.tell()
+        guard.bulkhead.leave(now, seconds)
+        if self._caller_bulkhead is not None:
+            leave_own(self._callers, caller.id, now)
+
+    def passage(self, guard: Guard, permit: Permit, caller: CallerKey, generation: int, started: float) -> Passage:
+        """What ``enter`` would have given for a call that ``enter_at_once`` let go."""
+        return Passage(guard, permit, self._callers, caller.id if self._caller_bulkhead is not None else "", generation, started)
+
     def enter(self, guard: Guard, permit: Permit, caller: CallerKey | None, now: float) -> Passage:
         """What a call needs to leave. ``Overloaded`` or ``CircuitOpen`` where it may not; then the permit is given back."""
         batch = caller is not None and caller.priority == "batch"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from gateway.exchange import Headers, Response, Stream
+from gateway.passing import Octets, Sink, poured
 
 _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
 
@@ -111,18 +112,61 @@ class Masked:
         return self._stream.length
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        kept = b""
+        masking = _Masking(self._secrets)
         async for chunk in self._stream:
-            data = kept + chunk
-            cut = settled(data, self._secrets)
-            kept = data[cut:]
-            if cut:
-                yield mask(data[:cut], self._secrets)
-        if kept:
-            yield mask(kept, self._secrets)
+            if clean := masking.next(chunk):
+                yield clean
+        if rest := masking.rest():
+            yield rest
+
+    async def pour(self, sink: Sink) -> None:
+        """All of it into ``sink``, the shortest way of what it is made of."""
+        masking = _MaskingSink(sink, _Masking(self._secrets))
+        await poured(self._stream, masking)
+        masking.finish()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+class _Masking:
+    """What is known while a body streams by."""
+
+    __slots__ = ("_kept", "_secrets")
+
+    def __init__(self, secrets: Sequence[Needle]) -> None:
+        self._secrets = secrets
+        self._kept = b""
+
+    def next(self, chunk: bytes) -> bytes:
+        """What can be let go after ``chunk``, if anything."""
+        data = self._kept + chunk
+        cut = settled(data, self._secrets)
+        self._kept = data[cut:]
+        return mask(data[:cut], self._secrets)
+
+    def rest(self) -> bytes:
+        """What is left at the end."""
+        return mask(self._kept, self._secrets)
+
+
+class _MaskingSink:
+    """A sink that gets no secret to see."""
+
+    __slots__ = ("_masking", "_sink", "drain", "when_room")
+
+    def __init__(self, sink: Sink, masking: _Masking) -> None:
+        self._sink = sink
+        self._masking = masking
+        self.drain = sink.drain
+        self.when_room = sink.when_room
+
+    def write(self, data: Octets) -> bool:
+        return self._sink.write(self._masking.next(bytes(data)))
+
+    def finish(self) -> None:
+        if rest := self._masking.rest():
+            self._sink.write(rest)
 
 
 def masked(response: Response, secrets: tuple[Needle, ...]) -> Response:

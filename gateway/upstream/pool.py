@@ -73,24 +73,42 @@ class Pool:
         Raises ``UpstreamUnreachable``, ``UpstreamTimeout`` (no connection in time), ``Overloaded`` (no place in time).
         """
         while True:
-            while self._idle and not fresh:
-                connection = self._idle.pop()
-                if connection.is_connected() and not connection.should_close:
-                    connection.reused = True
-                    return connection
-                self._retire(connection)
+            if not fresh and (connection := self.take_idle()) is not None:
+                return connection
             if self._idle and self.open >= self._settings.max_connections:
                 self._retire(self._idle.popleft())  # a fresh one is wanted, and an idle one is in its way
             if self.open < self._settings.max_connections:
                 return await self._make(connect_timeout)
             await self._wait_for_place(connect_timeout)
 
+    def take_idle(self) -> Connection | None:
+        """A kept connection, for the caller alone, if there is one at hand."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_connected() and not connection.should_close:
+                connection.reused = True
+                return connection
+            self._retire(connection)
+        return None
+
+    def put_back(self, connection: Connection) -> None:
+        """It was not needed after all."""
+        self._idle.append(connection)
+        self._wake()
+
     def give_back(self, connection: Connection) -> None:
         """The answer on ``connection`` was read to its end: keep it for the next call, if it will do."""
         if self._closed or not self._settings.keep_alive or connection.should_close or not connection.is_connected():
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        self.give_back_at(connection, asyncio.get_running_loop().time())
+
+    def give_back_at(self, connection: Connection, now: float) -> None:
+        """The same at ``now`` by the loop's clock, of one that was kept before and is known to be well."""
+        if self._closed:
+            connection.close()
+            return
+        connection.idle_since = now
         self._idle.append(connection)
         self._wake()
 

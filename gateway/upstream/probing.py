@@ -13,10 +13,10 @@ from gateway.bodies import gathered
 from gateway.errors import GatewayError
 from gateway.exchange import Environment, Exchange, Headers, SecretPair
 from gateway.paths import shape
-from gateway.upstream.client import Client
 from gateway.upstream.credentials import Asked
 from gateway.upstream.headers import VIA, request_head
 from gateway.upstream.pool import Origin
+from gateway.upstream.protocol import UpstreamClient
 
 _MOST_OCTETS = 1024**2
 _FIELDS = (("Accept", "application/json"),)
@@ -26,7 +26,7 @@ class Prober:
     """Makes such calls over ``client``. ``record`` is told of each at its end, as of any call; the clocks are in seconds."""
 
     def __init__(
-        self, client: Client, record: Callable[[Exchange], None], monotonic: Callable[[], float], wall: Callable[[], float]
+        self, client: UpstreamClient, record: Callable[[Exchange], None], monotonic: Callable[[], float], wall: Callable[[], float]
     ) -> None:
         self._client = client
         self._record = record

@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError, InstanceNeedsAuthorization, UpstreamTimeout
 from gateway.exchange import Body, Environment, Exchange, Interim, Pair, Request, Response, Target
 from gateway.limits import Limits
 from gateway.upstream.bodies import Tracked, closed
 from gateway.upstream.call import Call, blames_upstream, told
-from gateway.upstream.client import Client
 from gateway.upstream.credentials import Credentials
 from gateway.upstream.guards import Guards, Passage
 from gateway.upstream.headers import downward
@@ -26,7 +25,12 @@ from gateway.upstream.injection import Injection, Injections, head_of
 from gateway.upstream.judging import Judge
 from gateway.upstream.masking import mask_text, masked
 from gateway.upstream.pool import Origin
+from gateway.upstream.prepared import Prepared
+from gateway.upstream.protocol import UpstreamClient
 from gateway.upstream.provider_message import overheard
+
+if TYPE_CHECKING:
+    from gateway.upstream.client import Client
 
 _IN_TIME = 0.9  # of its time a call waits at most, so that there is some left to say why it did not go
 _SHAPE = re.compile(r"(User|Organization|Element) [^,]+")
@@ -37,15 +41,17 @@ class Sender:
 
     def __init__(
         self,
-        client: Client,
+        client: UpstreamClient,
         limits: Limits,
         guards: Guards,
         credentials: Credentials,
         clock: Callable[[], float],
         wall: Callable[[], float],
         still_allowed: Callable[[Exchange], None] = lambda _: None,
+        lean: Client | None = None,
     ) -> None:
-        """``still_allowed`` raises where a call that has waited may not be made any more."""
+        """``still_allowed`` raises where a call that has waited may not be made any more. ``lean`` is ``client`` where it is that one."""
+        self._lean = lean
         self._client = client
         self._still_allowed = still_allowed
         self._limits = limits
@@ -71,19 +77,22 @@ class Sender:
         limit = guard.settings.timeouts.call
         call = Call(request, target, conditions, exchange, sealed, guard, now + limit if limit else inf)
         guard.retries.call(now)
-        passage = await self._admitted(call)
+        return await self.attempts(call, await self._admitted(call))
+
+    async def attempts(self, call: Call, passage: Passage) -> Response:
+        """As ``send``, for a call that was admitted, and may have left: ``call.sent``."""
         while True:
             end, again_in = await self._tried(call, passage)
             if again_in is None:
                 return self._as_it_was(call, end)
             at_hand = await self._set_aside(call, end, again_in)
-            limited = exchange.limited
+            limited = call.exchange.limited
             try:
                 passage = await self._admitted(call)
             except GatewayError:
                 if not at_hand:
                     raise
-                exchange.limited = limited
+                call.exchange.limited = limited
                 return self._as_it_was(call, end)
 
     async def _tried(self, call: Call, passage: Passage) -> tuple[Response | GatewayError, float | None]:
@@ -124,6 +133,18 @@ class Sender:
         if isinstance(end, GatewayError):
             raise told(end) from None
         return self._down(call, end)
+
+    def prepared(self, target: Target) -> Prepared | None:
+        """What calls to ``target`` have in common; None where each must be looked at: it has an end, costs more than another, may not be
+        made just now, or another client makes it."""
+        instance, guard = target.instance, self._guards.of(target)
+        if self._lean is None or target.caller is None or instance is None or instance.needs_authorization:
+            return None
+        if guard.settings.timeouts.call or not self._limits.is_uniform(target.element):
+            return None
+        injection = self._injections.of(target)
+        origin = self._origin(target.environment)
+        return Prepared(target, origin, injection, self._lean, self._limits, self._guards, self._credentials, target.caller)
 
     def preview(
         self, request: Request, target: Target, conditions: Sequence[Pair] | None, exchange: Exchange, *, sealed: bool = False
@@ -167,23 +188,29 @@ class Sender:
     async def _attempt(self, call: Call, passage: Passage, injection: Injection) -> Response:
         """The answer to one attempt; its body gives the passage back."""
         exchange, request = call.exchange, call.request
+        sent, call.sent = call.sent, None
+        if sent is not None:
+            return await self._answer(call, passage, sent.answer, sent.at)
         origin = self._origin(call.target.environment)
         # Made anew each time: a traced attempt has an id of its own, and the secrets may be others.
         head = head_of(request, origin, injection, call.conditions, exchange, call.sealed)
         exchange.phase = "upstream"
         exchange.upstream_calls += 1
-        started = self._clock()
+        sending = self._client.send(
+            origin,
+            head,
+            _chunked(request),
+            head_only=request.method == "HEAD",
+            fresh=call.fresh,
+            interim=_interim(request.interim, injection),
+            timeouts=call.guard.settings.timeouts,
+            written=partial(self._written, passage),
+        )
+        return await self._answer(call, passage, sending, self._clock())
+
+    async def _answer(self, call: Call, passage: Passage, sending: Awaitable[Response], started: float) -> Response:
+        exchange = call.exchange
         try:
-            sending = self._client.send(
-                origin,
-                head,
-                _chunked(request),
-                head_only=request.method == "HEAD",
-                fresh=call.fresh,
-                interim=_interim(request.interim, injection),
-                timeouts=call.guard.settings.timeouts,
-                written=partial(self._written, passage),
-            )
             answer = await (sending if call.deadline == inf else self._before(call.deadline, sending))
         except BaseException as error:  # a caller who left gets no answer either
             now = self._clock()
