@@ -18,6 +18,7 @@ demo: $(READY)  ## Run sandbox and gateway together, make calls, stay up to be t
 test: $(READY)  ## Run the tests
 	@tools/debian.sh curl node=nodejs npm prometheus chromium buildah debootstrap systemd-analyze=systemd || true
 	@$(PYTHON) -m pytest $(ARGS)
+	@[ -n "$(ARGS)" ] || TESTS_FAST_PATH=false $(PYTHON) -m pytest tests/conformance tests/faults tests/canary
 
 lint: $(READY)  ## Check style, types and import contracts
 	@$(PYTHON) -m ruff check .
@@ -34,7 +35,7 @@ docs: $(READY)  ## Write the tables of the documentation and the dashboards anew
 	@$(PYTHON) -m tools.docs
 	@$(PYTHON) -m tools.dashboards
 
-bench: $(READY)  ## Compare with a bare aiohttp pass-through, and measure memory
+bench: $(READY)  ## Compare with other proxies, measure memory, write docs/speed.md
 	@tools/debian.sh wrk || true
 	@$(PYTHON) -m bench $(ARGS)
 

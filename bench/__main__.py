@@ -1,6 +1,7 @@
 """``python -m bench [--quick] [--output FILE] [forward | hit | memory | scene | overload] …``: from the project's root.
 
-Commands of their own: ``python -m bench peers`` (``bench/contest/``), ``steps`` (``bench/steps/``), ``flame`` and ``pythons``.
+Commands of their own: ``python -m bench peers`` (``bench/contest/``), ``steps`` (``bench/steps/``), ``flame`` and ``pythons``. With no
+words at all, everything is measured: all parts, and the peers, for ``docs/``.
 
 Exit status 1: a bar was missed.
 """
@@ -38,6 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given and given[0] in _COMMANDS:
         return _COMMANDS[given[0]](given[1:])
+    if not given:
+        return max(measure([]), contest.main(["--docs"]))
+    return measure(given)
+
+
+def measure(given: Sequence[str]) -> int:
+    """The parts that are asked for; the exit status."""
     parser = _parser()
     asked = parser.parse_args(given)
     if unknown := set(asked.parts) - set(_PARTS):

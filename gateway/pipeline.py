@@ -79,19 +79,20 @@ class Pipeline:
         exchange.deadline = deadline_of(request.headers, exchange.started)
         return await before(exchange.deadline, self._once(target, request, exchange), self.clock)
 
-    async def addressed(self, request: Request, exchange: Exchange) -> Target:
-        """Whose call ``request`` is and for whom, as ``handle`` finds it out; does nothing but look. Raises what ``handle`` raises."""
+    async def addressed(self, request: Request, exchange: Exchange) -> tuple[Target, bool]:
+        """Whose call ``request`` is and for whom, as ``handle`` finds it out, and whether it would be the same with another path; does
+        nothing but look. Raises what ``handle`` raises."""
         caller = await self.callers.identify(request.headers, request.certificate)
         exchange.caller, exchange.batch = caller.key.id, caller.key.priority == "batch"
         target = await self.resolver.resolve(request, caller, exchange)
         exchange.resource = shape(target.resource)
-        return target
+        return target, self.resolver.is_certain(request, caller)
 
     async def repeatable(self, request: Request, exchange: Exchange) -> tuple[CallerKey, Repeatable] | None:
         """Who asks, and the stored answer that ``handle`` would give now and would give again, for as long as nothing changes: no key, no
         mapping, no pause, and nothing of what the answer says of itself. None where there is none. Does nothing but look; ``exchange`` is
         filled as ``handle`` fills it. Raises what ``handle`` raises."""
-        target = await self.addressed(request, exchange)
+        target, _ = await self.addressed(request, exchange)
         exchange.phase = "cache"
         stored = await self.cache.repeatable(request, target)
         return None if stored is None or target.caller is None else (target.caller, stored)

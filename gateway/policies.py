@@ -12,7 +12,7 @@ from gateway.server.listen_settings import ListenSettings
 from gateway.settings import Config
 from gateway.upstream.breaker import BreakerSettings
 from gateway.upstream.guards import GuardSettings
-from gateway.upstream.pool import ClientSettings, Timeouts
+from gateway.upstream.protocol import ClientSettings, Timeouts
 
 
 def cache_policy(config: Config, key: str) -> CachePolicy:

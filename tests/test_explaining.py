@@ -16,7 +16,7 @@ from gateway.explaining import FIELD, wants_explanation
 from gateway.limits import Limits
 from gateway.secret import Secret
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings
+from gateway.upstream.protocol import ClientSettings
 from tests.support.rooms import Mappings, budget, open_sender
 from tests.test_pipeline import ACME, KEY_ID, ME, House, house, ok
 

@@ -31,7 +31,7 @@ from gateway.revalidation import Revalidations
 from gateway.secret import Secret
 from gateway.upstream.client import Client
 from gateway.upstream.guards import GuardSettings
-from gateway.upstream.pool import ClientSettings, Timeouts
+from gateway.upstream.protocol import ClientSettings, Timeouts
 from tests.support.rooms import Mappings, budget, open_new_database, open_sender
 
 KEY_ID, TEXT = mint()

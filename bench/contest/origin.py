@@ -120,7 +120,7 @@ class Origin(asyncio.Protocol):
             self._write(_HEAD % (b"400 Bad Request", _NO, 0))
         elif asked := _OCTETS.search(head):
             self._given, self._to_give = 0, int(asked[1])
-            self._write(_HEAD % (_OK, _NO, self._to_give))
+            self._write(_HEAD.replace(b"application/json;charset=UTF-8", b"application/octet-stream") % (_OK, _NO, self._to_give))
             self._give()
         else:
             self._taken, self._to_take, self._unchanged = 0, length, True

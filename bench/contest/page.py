@@ -27,7 +27,8 @@ _SAID = {
 _INTRODUCTION = """\
 Other proxies beside ours, set up for the same job, on the same work, in the same run: `make bench ARGS=peers`. The configuration of each
 is in [bench/peers_conf](../bench/peers_conf), and what it cannot do is missing there, which makes it faster: none of them has
-permissions, an access log, recent exchanges or more than one limit, and ours has all of it on.
+permissions, an access log, recent exchanges or an eye on secrets that come back, and ours has all of it on. Large bodies are opaque
+octets; text is searched for our secrets on its way down, which costs a download as much again.
 
 Proxy on one core with one worker, load (`wrk`, {connections} connections that are kept) and origin on the other. Before anything is
 measured, each proves that it refuses wrong keys and unknown customers, sends up exactly the right credential and none of its caller's

@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.report import Section, section_lines
+from bench.steps.shortcuts import SHORTCUTS, Shortcut
+from bench.steps.step import Step
 from bench.steps.table import STEPS
-from bench.steps.walk import WALKS
+from bench.steps.walk import WALKS, Walk
 
 ROOT = Path(__file__).resolve().parents[2]
 _FILE = "bench/steps/test_steps.py"
-_ABOUT = {one.name: one.about for one in (*STEPS, *WALKS)}
+ALL: tuple[Step | Shortcut | Walk, ...] = (*STEPS, *SHORTCUTS, *WALKS)
+"""In the order of the table."""
+_ABOUT = {one.name: one.about for one in ALL}
 _LONG, _QUICK = ("--benchmark-max-time=1", "--benchmark-min-rounds=20"), ("--benchmark-max-time=0.05", "--benchmark-min-rounds=3")
 # CPU of this process and not the clock on the wall, so that other work on the machine counts for less; a round takes a millisecond at
 # least, since that timer costs as much as a small step.
@@ -91,8 +95,9 @@ def shown(seconds: float) -> str:
 
 
 def _command(names: Sequence[str], found: Path, pace: tuple[str, ...]) -> list[str]:
-    kinds = {step.name: "test_step" for step in STEPS} | {walk.name: "test_walk" for walk in WALKS}
-    wanted = [f"{_FILE}::{kinds[name]}[{name}]" for name in names]
+    kinds = {Step: "test_step", Shortcut: "test_shortcut", Walk: "test_walk"}
+    tests = {one.name: kinds[type(one)] for one in ALL}
+    wanted = [f"{_FILE}::{tests[name]}[{name}]" for name in names]
     return [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", *_HOW, *pace, f"--benchmark-json={found}", *wanted]
 
 

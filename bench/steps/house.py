@@ -93,7 +93,7 @@ def answer(caching: str = "no-store", times: int = 1) -> Response:
 @asynccontextmanager
 async def opened() -> AsyncIterator[House]:
     """The house, while inside."""
-    secret = [Secret(secrets.token_urlsafe(32)) for _ in range(3)]
+    secret = [Secret(secrets.token_hex(32)) for _ in range(3)]
     environments = {"dev": Environment("dev", BASE, secret[0], secret[1])}
     vault = Vault([("one", secrets.token_bytes(32))])
     with tempfile.TemporaryDirectory(prefix="gateway-steps-") as name:

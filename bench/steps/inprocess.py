@@ -96,12 +96,14 @@ def connected(loop: asyncio.AbstractEventLoop, one: asyncio.BaseProtocol, other:
 
 
 class Loop(uvloop.Loop):
-    """uvloop's loop, on which every connection that is made leads to ``upstream``, and what listens can be found among ``listening``."""
+    """uvloop's loop, on which every connection that is made leads to ``upstream``, and is ``made``; what listens can be found among
+    ``listening``."""
 
     def __init__(self, upstream: Factory) -> None:
         super().__init__()
         self._upstream = upstream
         self.listening: list[Factory] = []
+        self.made: list[Transport] = []
 
     async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
         self.listening.append(protocol_factory)
@@ -112,4 +114,5 @@ class Loop(uvloop.Loop):
         if sock is not None:
             sock.close()
         protocol = protocol_factory()
-        return connected(self, protocol, self._upstream()), protocol
+        self.made.append(connected(self, protocol, self._upstream()))
+        return self.made[-1], protocol

@@ -14,12 +14,13 @@ from gateway.limits import FREE, Limits
 from gateway.limits.quota import parse_quota
 from gateway.limits.rules import Rules
 from gateway.limits.store import Policy
-from gateway.upstream.connection import Connection, fields_of
+from gateway.upstream.answer_heads import fields_of
+from gateway.upstream.connection import Connection
 from gateway.upstream.guards import Guards, GuardSettings
 from gateway.upstream.headers import downward
 from gateway.upstream.injection import Injections, head_of
 from gateway.upstream.masking import masked
-from gateway.upstream.pool import Origin
+from gateway.upstream.protocol import Origin
 
 
 def _limits(house: House, *quotas: str) -> Act:

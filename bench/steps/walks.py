@@ -18,23 +18,26 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.origin import Origin
 from bench.steps.inprocess import Factory, Loop, connected
-from bench.steps.walk import KEPT, WALKS, Caller, Walk
+from bench.steps.walk import WALKS, Caller, Walk
 from gateway.app import running
 from gateway.callers.keys import mint
 from gateway.config import load_for_serving
 from gateway.database.engine import open_database, upgrade
+from gateway.exchange import Exchange
 from gateway.instances.vault import Vault
 from gateway.models import NewInstance, NewKey
 from gateway.operations import Operations
 from gateway.paths import PREFIX
 from gateway.server.listener import GuardedServer
+from gateway.telemetry import Telemetry
 from gateway.telemetry.logs import configure
 
 _CONFIG = """
@@ -46,40 +49,73 @@ organization_secret = "env:ORGANIZATION"
 data = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 overload_lag = "0s"
+fast_path = %(fast_path)s
 [vault]
 keys = "env:MASTER"
 [elements.hubspot]
 limits = ["5000000/10s", "40000000/min burst 5000000", "900000000/day"]
 [elements.tight]
 limits = ["1/day"]
+%(more)s
 """
+
+
+class Corridor:
+    """Counts the calls that walked it: what a fast path ends is noted with others of its kind, never recorded by itself."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._record = telemetry.record
+        self.calls = 0
+        telemetry.record = self.record  # type: ignore[method-assign]
+
+    def record(self, exchange: Exchange) -> None:
+        """As ``Telemetry.record``."""
+        self.calls += 1
+        self._record(exchange)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A running gateway: how one connects to its data listener, and the key that it knows."""
+    """A running gateway: how one connects to its data listener, the key that it knows, and where it says what happened."""
 
     loop: Loop
     data: Factory
     key: str
+    telemetry: Telemetry
+    corridor: Corridor
 
     def ready(self, walk: Walk) -> Callable[[int], None]:
         """Walks, so many a call of what is returned; the first were asked already, and are not what is looked at.
 
-        Raises ``RuntimeError`` where an answer is not what it must be.
+        Raises ``RuntimeError`` where an answer is not what it must be, or came another way than it must.
         """
+        ask = self.loop.run_until_complete(self.warm(walk))
+        return lambda calls: self.loop.run_until_complete(ask(calls))
+
+    async def warm(self, walk: Walk) -> Callable[[int], Coroutine[Any, Any, None]]:
+        """The same for somebody who is inside the loop."""
         caller = Caller(walk, self.key if walk.known else mint()[1].reveal())
         connected(self.loop, caller, self.data())
         caller.strict = False
-        self.loop.run_until_complete(caller.ask(KEPT))
+        await caller.ask(walk.unmeasured)
         caller.strict = True
-        return lambda calls: self.loop.run_until_complete(caller.ask(calls))
+
+        async def ask(calls: int) -> None:
+            before = self.corridor.calls
+            await caller.ask(calls)
+            walked, expected = self.corridor.calls - before, 0 if walk.short else calls
+            if walked != expected:
+                raise RuntimeError(f"{walk.name}: {walked} of {calls} calls walked the corridor, expected {expected}")
+
+        return ask
 
 
 @contextmanager
-def playing() -> Iterator[Scene]:
-    """The gateway, while inside. What it writes to standard output, the access log, goes to ``/dev/null``."""
-    given = [secrets.token_urlsafe(32) for _ in range(3)]
+def playing(*, fast_path: bool = True, more: str = "") -> Iterator[Scene]:
+    """The gateway, while inside, with ``more`` of a configuration. What it writes to standard output, the access log, goes to
+    ``/dev/null``."""
+    # Letters and digits alone: up to the first other sign a secret is looked for in each answer, and by chance there may be none.
+    given = [secrets.token_hex(32) for _ in range(3)]
     expected = "User {}, Organization {}, Element {}".format(*given).encode()
     configure("error", sys.stderr)
     loop = Loop(lambda: Origin(expected))
@@ -88,7 +124,9 @@ def playing() -> Iterator[Scene]:
         asyncio.set_event_loop(loop)
         stack = AsyncExitStack()
         try:
-            scene = loop.run_until_complete(stack.enter_async_context(_running(loop, Path(name), given)))
+            scene = loop.run_until_complete(
+                stack.enter_async_context(_running(loop, Path(name), given, {"fast_path": str(fast_path).lower(), "more": more}))
+            )
             gc.set_threshold(20_000, 20, 50)  # as gateway/app.py does for its process
             gc.freeze()
             yield scene
@@ -101,21 +139,21 @@ def playing() -> Iterator[Scene]:
 
 
 @asynccontextmanager
-async def _running(loop: Loop, folder: Path, given: list[str]) -> AsyncIterator[Scene]:
+async def _running(loop: Loop, folder: Path, given: list[str], asked: Mapping[str, str]) -> AsyncIterator[Scene]:
     # The client makes sure that somebody listens there before it makes a protocol of the connection.
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as upstream:
         base = f"http://127.0.0.1:{upstream.getsockname()[1]}{PREFIX}"
         user, organization, token = given
         environ = {"USER": user, "ORGANIZATION": organization, "MASTER": f"one:{b64encode(secrets.token_bytes(32)).decode()}"}
-        key = await _rows(folder, base, environ, token)
-        async with running(*load_for_serving(folder / "gateway.toml", environ)):
+        (folder / "gateway.toml").write_text(_CONFIG % {"base": base, **asked})
+        key = await _rows(folder, environ, token)
+        async with running(*load_for_serving(folder / "gateway.toml", environ)) as gateway:
             factory = next(one for one in loop.listening if isinstance(one, GuardedServer) and one.app is None)
-            yield Scene(loop, factory, key)
+            yield Scene(loop, factory, key, gateway.telemetry, Corridor(gateway.telemetry))
 
 
-async def _rows(folder: Path, base: str, environ: Mapping[str, str], token: str) -> str:
-    """Write configuration and database; the text of the caller's key."""
-    (folder / "gateway.toml").write_text(_CONFIG % {"base": base})
+async def _rows(folder: Path, environ: Mapping[str, str], token: str) -> str:
+    """Write the database; the text of the caller's key."""
     config, _, masters = load_for_serving(folder / "gateway.toml", environ)
     path = config.database_path()
     upgrade(path)
@@ -130,12 +168,14 @@ async def _rows(folder: Path, base: str, environ: Mapping[str, str], token: str)
 def measured(calls: int) -> dict[str, float]:
     """Seconds of this process's CPU for a call, by the name of the walk."""
     found = {}
-    with playing() as scene:
-        for walk in WALKS:
-            act = scene.ready(walk)
-            before = time.process_time()
-            act(calls)
-            found[walk.name] = (time.process_time() - before) / calls
+    for fast_path in (True, False):
+        with playing(fast_path=fast_path) as scene:
+            for walk in WALKS:
+                if walk.fast_path is fast_path:
+                    act = scene.ready(walk)
+                    before = time.process_time()
+                    act(calls)
+                    found[walk.name] = (time.process_time() - before) / calls
     return found
 
 

@@ -26,13 +26,19 @@ FIELD_BYTES = 180
 class _Kept:
     """What is held under one key; ``alive`` until it leaves the shelf."""
 
-    __slots__ = ("alive", "entries", "size", "until")
+    __slots__ = ("alive", "entries", "gone", "size", "until")
 
     def __init__(self, entries: tuple[Entry, ...], size: int, until: float) -> None:
         self.entries = entries
         self.size = size
         self.until = until
         self.alive = True
+        self.gone: dict[bytes, Callable[[bytes], None]] = {}
+
+    def end(self) -> None:
+        self.alive = False
+        for what, tell in self.gone.items():
+            tell(what)
 
 
 class _Node:
@@ -218,7 +224,7 @@ class MemoryStore:
     def _forget(self, key: Key) -> None:
         kept = self._known.pop(key, None)
         if kept is not None:
-            kept.alive = False
+            kept.end()
         self._index.remove(key)
 
 

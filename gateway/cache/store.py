@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.cache.entry import Entry
@@ -17,6 +18,10 @@ class Held(Protocol):
 
     @property
     def entries(self) -> tuple[Entry, ...]: ...
+
+    @property
+    def gone(self) -> dict[bytes, Callable[[bytes], None]]:
+        """Whom to tell, and of what, when it is alive no more."""
 
 
 class CacheStore(Protocol):

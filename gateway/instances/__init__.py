@@ -83,6 +83,11 @@ class Resolver:
             self._remember(request, caller, environment, instance, generation)
         return self._target(environment, instance, request, key, exchange)
 
+    def is_certain(self, request: Request, caller: Caller) -> bool:
+        """Whether the instance is named such that the path has no say in it."""
+        address = address_of(request, caller.organization, caller.element)
+        return address.handle is not None or address.element is not None
+
     def _target(self, environment: Environment, instance: Instance, request: Request, key: CallerKey, exchange: Exchange) -> Target:
         exchange.environment, exchange.customer = environment.name, instance.customer
         exchange.element, exchange.handle = instance.element, instance.handle

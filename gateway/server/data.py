@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, cast
 
 import structlog
@@ -22,13 +22,14 @@ from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
 from gateway.server.connection import CallerConnection
 from gateway.server.cors import Cors, is_preflight
-from gateway.server.fastforward import FastForwarding, Underway
+from gateway.server.fastforward import FastForwarding
 from gateway.server.fastpath import FastPath
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import DataConnection, GuardedServer
 from gateway.server.problems import problem
 from gateway.server.shedding import Shedder, request_id_of
 from gateway.server.standing import Standing
+from gateway.server.underway import Underway
 from gateway.telemetry import Telemetry
 from gateway.telemetry.ids import new_id
 from gateway.telemetry.tracing import Tracing
@@ -73,8 +74,8 @@ class DataListener:
     def shorten(self, keys: KeyStore, instances: InstanceStore) -> FastPath:
         """Have calls of which enough is known take the fast paths; ``watch`` what is returned. To be said before ``server``."""
         standing = Standing(keys, instances, self._pipeline.pauses, self.shedder, self._draining, traced=self._tracing is not None)
-        self._repeating = FastPath(self._pipeline, self._telemetry, standing, self._stamped)
-        self._forwarding = FastForwarding(self._pipeline, self._telemetry, standing, self._stamped, self._settings.max_body_bytes)
+        self._forwarding = forwarding = FastForwarding(self._pipeline, self._telemetry, standing, self._stamped, self._settings)
+        self._repeating = FastPath(self._pipeline, self._telemetry, standing, self._stamped, forwarding.forget_unused)
         return self._repeating
 
     def _stamped(self, request: Request, response: Response, exchange: Exchange) -> Response:
@@ -84,10 +85,12 @@ class DataListener:
         """Answer one request; whether the connection may be kept."""
         if message.path == "/healthz":
             return await self._healthz(connection, message, payload)
+        started = time.monotonic()
         headers = intake.headers_of(message)
-        exchange = intake.begin(message, headers, time.monotonic(), self._tracing)
+        exchange = intake.begin(message, headers, started, self._tracing)
+        self._telemetry.begin(exchange)
         turn = _Turn(exchange, message.method, headers, http_1_0=message.version < (1, 1))
-        async with self._recorded(connection, turn):
+        with _Recorded(self, connection, turn):
             response = await self._answered(self._handled(connection, message, payload, turn), exchange)
             in_step = turn.in_step and not connection.spoiled
             turn.kept = in_step and not message.should_close and payload.is_eof() and not self._draining()
@@ -95,13 +98,15 @@ class DataListener:
             turn.kept = turn.kept and not _close_delimited(response, turn.http_1_0)
         if turn.kept and connection.head is not None and turn.request is not None and not turn.http_1_0:
             await self._learn(connection, connection.head, turn.request, exchange)
+        connection.head = None
         return turn.kept
 
     async def _finish(self, connection: DataConnection, underway: Underway) -> bool:
         """Answer a request that took the fast path and cannot end there; whether the connection may be kept."""
-        call = underway.call()
-        turn = _Turn(underway.exchange, call.request.method, call.request.headers, call.request)
-        async with self._recorded(connection, turn):
+        turn = _Turn(underway.exchange, underway.exchange.method, Headers())
+        with _Recorded(self, connection, turn):
+            call = underway.call()
+            turn.headers, turn.request = call.request.headers, call.request
             resuming = self._pipeline.resume(call, underway.passage(), underway.found())
             response = await self._answered(resuming, turn.exchange)
             turn.kept = not connection.spoiled and not self._draining()
@@ -141,26 +146,15 @@ class DataListener:
         exchange.answering = now = time.monotonic()
         await answer.write(connection, response, exchange, method=turn.method, http_1_0=turn.http_1_0, keep_alive=turn.kept, now=now)
 
-    @asynccontextmanager
-    async def _recorded(self, connection: DataConnection, turn: _Turn) -> AsyncIterator[None]:
-        """Whatever happens to a call, one record of it."""
+    def record(self, connection: DataConnection, turn: _Turn) -> None:
+        """Write down what became of a call."""
         exchange = turn.exchange
-        self._telemetry.begin(exchange)
-        try:
-            yield
-        except answer.BrokenOff as broken:
-            exchange.outcome, turn.kept = f"broken-off:{broken.error.slug}", False
-        except (asyncio.CancelledError, ConnectionError):
-            exchange.outcome = "caller-left"
-            exchange.status = exchange.status or 499
-            raise
-        finally:
-            exchange.bytes_up = _octets(turn.request)
-            connection.batch = exchange.batch
-            exchange.total_seconds = time.monotonic() - exchange.started
-            self._telemetry.record(exchange)
-            if self._tracing is not None:
-                self._tracing.record(exchange)
+        exchange.bytes_up = _octets(turn.request)
+        connection.batch = exchange.batch
+        exchange.total_seconds = time.monotonic() - exchange.started
+        self._telemetry.record(exchange)
+        if self._tracing is not None:
+            self._tracing.record(exchange)
 
     async def _learn(self, connection: DataConnection, head: bytes, request: Request, exchange: Exchange) -> None:
         """Such a call may be made again: it will take a fast path then."""
@@ -250,6 +244,32 @@ class _Turn:
     http_1_0: bool = False
     in_step: bool = False
     kept: bool = False
+
+
+class _Recorded:
+    """Whatever happens to a call inside, one record of it. A class, since a generator would cost two microseconds a call."""
+
+    __slots__ = ("_connection", "_listener", "_turn")
+
+    def __init__(self, listener: DataListener, connection: DataConnection, turn: _Turn) -> None:
+        self._listener = listener
+        self._connection = connection
+        self._turn = turn
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        turn = self._turn
+        exchange = turn.exchange
+        broken = isinstance(error, answer.BrokenOff)
+        if isinstance(error, answer.BrokenOff):
+            exchange.outcome, turn.kept = f"broken-off:{error.error.slug}", False
+        elif isinstance(error, (asyncio.CancelledError, ConnectionError)):
+            exchange.outcome = "caller-left"
+            exchange.status = exchange.status or 499
+        self._listener.record(self._connection, turn)
+        return broken
 
 
 class _Refusals:

@@ -34,7 +34,7 @@ from gateway.errors import GatewayError
 from gateway.exchange import Exchange, Request, Response
 from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
-from gateway.server.heads import Cuts, cuts_of, ids_of, is_one_head, is_understood
+from gateway.server.heads import Cuts, cuts_of, headers_in, ids_of, is_one_head, is_understood
 from gateway.server.listener import DataConnection
 from gateway.server.standing import Standing
 from gateway.telemetry import Telemetry
@@ -59,11 +59,11 @@ class KnownAnswer:
     """What one head is answered: ``before`` the request id, ``after`` the duration, and ``body``, as octets of the second from ``built``
     to ``until`` (wall time)."""
 
-    __slots__ = ("after", "before", "body", "built", "call", "cuts", "held", "key", "likes", "rest", "stored", "until")
+    __slots__ = ("after", "before", "body", "built", "call", "held", "key", "likes", "points", "rest", "stored", "until")
 
     def __init__(self, rest: bytes, cuts: Cuts | None, key: CallerKey, stored: Repeatable, call: Exchange) -> None:
         self.rest = rest
-        self.cuts = cuts
+        self.points = () if cuts is None else cuts.points
         self.key = key
         self.stored = stored
         self.held = stored.held
@@ -77,7 +77,11 @@ class KnownAnswer:
 class FastPath:
     """The answers that are known, for as long as ``standing`` says so; ``stamped`` completes an answer for pages of other origins."""
 
-    def __init__(self, pipeline: Pipeline, telemetry: Telemetry, standing: Standing, stamped: Stamped) -> None:
+    def __init__(
+        self, pipeline: Pipeline, telemetry: Telemetry, standing: Standing, stamped: Stamped, forget_others: Callable[[float], None]
+    ) -> None:
+        """``forget_others``: what was not used since then (wall time) is known no more elsewhere, either."""
+        self._forget_others = forget_others
         self._pipeline = pipeline
         self._telemetry = telemetry
         self._note = telemetry.notes.append
@@ -95,12 +99,12 @@ class FastPath:
         cuts = connection.cuts
         if cuts is None:
             known = self._known.get(data)
-            if known is None or known.cuts is not None:
+            if known is None or known.points:
                 return False
             request_id = traceparent = None
         else:
             known = self._known.get(cuts.rest(data))
-            if known is None or known.cuts != cuts or (ids := ids_of(cuts, data)) is None:
+            if known is None or known.points != cuts.points or (ids := ids_of(cuts, data)) is None:
                 return False
             request_id, traceparent, _ = ids
         wall = time()
@@ -126,7 +130,7 @@ class FastPath:
         expires_at = known.key.expires_at
         found = known.stored.at(wall, call) if known.held.alive and (expires_at is None or wall < expires_at) else None
         if found is None:
-            del self._known[known.rest]
+            self._drop(known.rest)
             return False
         response, until = found
         response = self._stamped(known.stored.request, response, call)
@@ -140,17 +144,23 @@ class FastPath:
         self._standing.keys.used(known.key.id, wall)
         return True
 
+    def _drop(self, rest: bytes) -> None:
+        """What was known is stored no more, and is not to be held here either."""
+        self._known.pop(rest, None)
+
     async def learn(self, connection: DataConnection, head: bytes, request: Request) -> None:
         """The corridor answered ``request``, which came as ``head``, from the cache: know the answer, if that happened before."""
         connection.cuts = cuts = cuts_of(head)
         if not is_one_head(head) or not is_understood(request.headers) or request.certificate is not None:
             return
+        if headers_in(head) != request.headers:
+            return  # something was taken from them, or they are spelled in an odd way
         rest = head if cuts is None else cuts.rest(head)
         generation = self._standing.generation
         if rest in self._known or ids_of(cuts, head) is None:
             return
         if hash(rest) not in self._seen:
-            make_room(self._seen)
+            make_room(self._seen, MOST_KNOWN)
             self._seen[hash(rest)] = None
             return
         # A drawn id, which cannot be part of anything else in the head of the answer.
@@ -163,8 +173,9 @@ class FastPath:
             return
         key, stored = found
         if key.previous_digest is None:  # a rotated key's two texts end at different times
-            make_room(self._known)
+            make_room(self._known, MOST_KNOWN)
             self._known[rest] = KnownAnswer(rest, cuts, key, stored, call)
+            stored.held.gone[rest] = self._drop
 
     async def watch(self) -> None:
         """Endless: have what was answered recorded soon, and forget what nobody asks for any more."""
@@ -175,7 +186,8 @@ class FastPath:
             if monotonic() - forgotten_at > _UNUSED_S:
                 forgotten_at, long_ago = monotonic(), time() - _UNUSED_S
                 for known in [known for known in self._known.values() if known.until < long_ago]:
-                    del self._known[known.rest]
+                    self._drop(known.rest)
+                self._forget_others(long_ago)
 
 
 def milliseconds(seconds: float) -> bytes:
@@ -184,7 +196,7 @@ def milliseconds(seconds: float) -> bytes:
     return _MILLISECONDS[micros] if micros < _SHORT else b"%.3f" % (seconds * 1e3)
 
 
-def make_room(kept: dict[Any, Any]) -> None:
-    """Let go the oldest of ``kept``, where it is full."""
-    if len(kept) >= MOST_KNOWN:
+def make_room(kept: dict[Any, Any], most: int) -> None:
+    """Let go the oldest of ``kept``, where it has the ``most`` that it may."""
+    if len(kept) >= most:
         del kept[next(iter(kept))]

@@ -3,8 +3,8 @@
 A head is *cut*: the values of ``X-Request-Id`` and ``traceparent`` (and the length of a body) are taken out, and what is left is compared
 with what other heads left. Answers of an upstream are cut likewise: their date, their id and the length of their body.
 Where the cuts are is counted from the head's end, so that heads of one caller share their cuts whatever their paths. Equal remainders, cut
-at equal places, are heads that differ in these values alone: each value stands between a field name that is left over and a line end that
-is left over, and it is looked at before it is believed, so it cannot hold another line.
+at equal points of them, are heads that differ in these values alone: each value stands between a field name that is left over and a line
+end that is left over, and it is looked at before it is believed, so it cannot hold another line.
 
 Pure rules.
 """
@@ -12,6 +12,8 @@ Pure rules.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.exchange import Headers
@@ -19,12 +21,10 @@ from gateway.exchange import Headers
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CALLER_KEY = b"gwk_"
-_OF_REQUESTS = re.compile(rb"\r\n(x-request-id|traceparent|content-length): ?([^\r\n]*)", re.IGNORECASE)
-_OF_ANSWERS = re.compile(rb"\r\n(date|elements-request-id|content-length): ?([^\r\n]*)", re.IGNORECASE)
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?((?:[!-~](?:[ -~\t]*[!-~])?)?)")
-_TEXT = re.compile(rb"[ -~]*")
-_END = b"\r\n\r\n"
-_MOST_OCTETS = 8192
+_TEXT = re.compile(rb"(?:[!-~](?:[ -~]*[!-~])?)?")  # without the blanks around it, which are no part of a value
+HEAD_END = b"\r\n\r\n"
+_MOST_OCTETS = 4096
 
 # Fields whose every value means the same whenever it is said again, as far as the gateway is concerned: it passes them on, reads an address
 # or a key in them, or chooses an answer by them. What a time decides (Cache-Control, Gateway-Timeout, If-Modified-Since) is not among them,
@@ -36,12 +36,32 @@ _HARMLESS = frozenset(
 )
 
 
+New = frozenset[str]
+"""Lower-case names of fields whose values are new in each message."""
+
+OF_REQUESTS: New = frozenset({"x-request-id", "traceparent", "content-length"})
+OF_ANSWERS: New = frozenset({"date", "elements-request-id", "content-length"})
+
+
+@lru_cache(maxsize=256)
+def _finding(names: New) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n(%b): ?([^\r\n]*)" % b"|".join(re.escape(name.encode()) for name in sorted(names)), re.IGNORECASE)
+
+
+def new_in(names: New, more: Iterable[str], most: int) -> New | None:
+    """``names`` and ``more``; None where that would be over ``most``."""
+    widened = names.union(more)
+    return widened if len(widened) <= most else None
+
+
 class Cuts(NamedTuple):
     """Where the values stand that are new in each message, counted from the end of the head (negative): start and end of each, in the
     order in which they come, and the lower-case ``names`` of their fields."""
 
     places: tuple[int, ...]
     names: tuple[bytes, ...]
+    points: tuple[int, ...] = ()
+    """Where the cuts are in what is left: the same for values of other lengths."""
 
     def rest(self, head: bytes) -> bytes:
         """What is left of ``head``."""
@@ -52,8 +72,12 @@ class Cuts(NamedTuple):
         if len(places) == 2:
             a, b = places
             return head[:a] + head[b:]
-        a, b, c, d, e, f = places
-        return head[:a] + head[b:c] + head[d:e] + head[f:]
+        if len(places) == 6:
+            a, b, c, d, e, f = places
+            return head[:a] + head[b:c] + head[d:e] + head[f:]
+        kept = [head[: places[0]]]
+        kept += [head[places[n] : places[n + 1]] for n in range(1, len(places) - 1, 2)]
+        return b"".join(kept) + head[places[-1] :]
 
 
 class Ids(NamedTuple):
@@ -112,20 +136,25 @@ def told_by(cuts: Cuts, head: bytes) -> tuple[list[bytes], int] | None:
     return None if length < 0 else (values, length)
 
 
-def cuts_of(head: bytes, *, answer: bool = False) -> Cuts | None:
-    """Where to cut the ``head`` of a request, or of an ``answer``; None where nothing in it is new each time, or is said twice."""
-    found = list((_OF_ANSWERS if answer else _OF_REQUESTS).finditer(head))
+def cuts_of(head: bytes, new: New = OF_REQUESTS) -> Cuts | None:
+    """Where to cut ``head``, whose fields ``new`` are new each time; None where it has none of them, or one of them twice."""
+    found = list(_finding(new).finditer(head))
     names = tuple(match[1].lower() for match in found)
     if not found or len(set(names)) < len(names):
         return None
     size = len(head)
-    return Cuts(tuple(place - size for match in found for place in match.span(2)), names)
+    places = tuple(place - size for match in found for place in match.span(2))
+    points, behind = [], 0
+    for start, stop in reversed(list(zip(places[::2], places[1::2], strict=True))):
+        points.append(stop + behind)
+        behind += stop - start
+    return Cuts(places, names, tuple(points))
 
 
 def headers_in(head: bytes) -> Headers | None:
     """The fields of ``head``, where each stands on one line, spelled as everybody spells it; None otherwise."""
     pairs = []
-    for line in head[: -len(_END)].split(b"\r\n")[1:]:
+    for line in head[: -len(HEAD_END)].split(b"\r\n")[1:]:
         match = _FIELD.fullmatch(line)
         if match is None:
             return None
@@ -135,7 +164,7 @@ def headers_in(head: bytes) -> Headers | None:
 
 def is_one_head(data: bytes) -> bool:
     """Whether ``data`` is one head and nothing else, short enough to be remembered."""
-    return len(_END) <= len(data) <= _MOST_OCTETS and data.find(_END) == len(data) - len(_END)
+    return len(HEAD_END) <= len(data) <= _MOST_OCTETS and data.find(HEAD_END) == len(data) - len(HEAD_END)
 
 
 def is_understood(headers: Headers, *, body: bool = False) -> bool:

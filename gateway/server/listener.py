@@ -14,12 +14,12 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.server.connection import FIRST_CALL_S, CallerConnection
-from gateway.server.heads import Cuts
+from gateway.server.heads import HEAD_END, Cuts, cuts_of
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.shedding import Shedder, is_whole_and_plain
 
 if TYPE_CHECKING:
-    from gateway.server.fastforward import Underway
+    from gateway.server.underway import Underway
 
 Serve = Callable[["DataConnection", RawRequestMessage, StreamReader], Awaitable[bool]]
 """Answers one request; whether the connection may be kept."""
@@ -61,10 +61,8 @@ class DataConnection(CallerConnection):
         if self.underway is not None:
             self.underway.leave()
         if self._at_rest:
-            if not self._paused:
-                for shortcut in self._shortcuts:
-                    if shortcut(self, data):
-                        return
+            if self._shortcuts and not self._paused and self._shortened(data):
+                return
             self._at_rest, self.head = False, data
         else:
             self.head = None
@@ -76,6 +74,17 @@ class DataConnection(CallerConnection):
             self._at_rest = True
             return
         super().data_received(data)
+
+    def _shortened(self, data: bytes) -> bool:
+        """Whether one of the shortcuts has seen to it."""
+        for shortcut in self._shortcuts:
+            if shortcut(self, data):
+                return True
+        cuts = cuts_of(data[: data.find(HEAD_END) + 4])
+        if cuts is None or cuts == self.cuts:
+            return False
+        self.cuts = cuts  # as long as the last one was, its values were not
+        return any(shortcut(self, data) for shortcut in self._shortcuts)
 
     def give(self, octets: bytes, now: float, *, batch: bool) -> None:
         """Answer a call in whole that came at rest, at ``now`` by the loop's clock."""
@@ -132,7 +141,9 @@ class DataConnection(CallerConnection):
                 self._parser.message_consumed()
             if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
                 self._resume_reading_if_drained()
-            if not await self._answered(server, message, payload):
+            keep = await self._answered(server, message, payload)
+            del message, payload  # kilobytes, for as long as nothing else is asked
+            if not keep:
                 break
         if not self._force_close:
             self._task_handler = None

@@ -86,7 +86,9 @@ class Forwards:
     def _of(self, shape: str) -> tuple[str, Tally]:
         found = self._upstreams.get(shape)
         if found is None:
-            found = self._upstreams[shape] = self._upstream(self._exchange, shape)
+            found = self._upstream(self._exchange, shape)
+            if found[0] == shape:  # the rest have one name together, and there is no end of them
+                self._upstreams[shape] = found
         return found
 
     def count(self, note: Note) -> None:

@@ -17,13 +17,11 @@ from aiohttp.streams import StreamReader
 from gateway.errors import GatewayError, Internal, UpstreamUnreachable
 from gateway.exchange import Body, Interim, Response, Stream
 from gateway.passing import poured
-from gateway.upstream.connection import Connection, fields_of
-from gateway.upstream.pool import ClientSettings, Origin, Pool, Timeouts
+from gateway.upstream.answer_heads import fields_of
+from gateway.upstream.connection import Connection
+from gateway.upstream.pool import Pool
+from gateway.upstream.protocol import ClientSettings, Origin, StaleConnection, Timeouts
 from gateway.upstream.streaming import Download, Upward, deadline_in, stop
-
-
-class StaleConnection(UpstreamUnreachable):
-    """A kept connection turned out to be dead before a single octet of an answer came"""
 
 
 class Client:

@@ -1,13 +1,12 @@
 """One connection to an upstream: aiohttp's response parser and flow control, with what a gateway must not accept refused.
 
 aiohttp's client is lenient by design; a gateway that passes answers on may not be. Each answer's head is looked at before anybody
-else sees it (``_objection``), interim answers are counted, and whatever comes unasked spoils the connection for further use.
+else sees it (``objection_to``), interim answers are counted, and whatever comes unasked spoils the connection for further use.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Callable
 from enum import Enum
@@ -21,17 +20,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from gateway.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
-from gateway.exchange import Headers, Interim
+from gateway.exchange import Interim
 from gateway.passing import SinkGone
 from gateway.tapping import Tap
+from gateway.upstream.answer_heads import MAX_FIELDS, MAX_INTERIM, MAX_LINE, READ_BUFFER, fields_of, objection_to
 
-READ_BUFFER = 64 * 1024
-MAX_INTERIM = 100
-MAX_LINE, MAX_FIELDS = 32 * 1024, 256
-
-_NAMES = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z,]+")  # token characters, and the comma that joins names here
-_VALUE_OCTETS = bytes({*range(0x20, 0x7F), 0x09, *range(0x80, 0x100)})
-_NOT_IN_REASON = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -200,7 +193,7 @@ class Connection(ResponseHandler):
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """What the parser found: an interim answer is counted and told of, an objectionable one fails the connection."""
         message, _ = data
-        objection = _objection(message)
+        objection = objection_to(message)
         if self._state is State.BODY:
             self.force_close()  # a second answer, interim or not, was not asked for
         elif objection:
@@ -291,39 +284,3 @@ class Connection(ResponseHandler):
         self.data_received(b"")  # the parser may have paused
         if not proper and not payload.is_eof():
             payload.set_exception(UpstreamUnreachable("the connection was cut inside the body"))
-
-
-def fields_of(message: RawResponseMessage) -> Headers:
-    """The fields of an answer."""
-    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
-
-
-def _objection(message: RawResponseMessage) -> str | None:
-    """What is wrong with the head of an answer, or None (RFC 9112 §4, §5, §6.3; RFC 9110 §15)."""
-    code = message.code
-    if message.version not in ((1, 0), (1, 1)):
-        return "the answer is not HTTP/1.1"
-    if code == 101 or not 100 <= code <= 599:
-        return "the answer has a status that was not asked for or does not exist"
-    if _NOT_IN_REASON.search(message.reason or ""):
-        return "the answer has control characters in its reason"
-    raw = message.raw_headers
-    if raw and not _NAMES.fullmatch(b",".join([name for name, _ in raw])):
-        return "the answer has a field name that cannot be"
-    if b"".join([value for _, value in raw]).translate(None, _VALUE_OCTETS):
-        return "the answer has control characters in a field"
-    return _framing_objection(message)
-
-
-def _framing_objection(message: RawResponseMessage) -> str | None:
-    headers = message.headers
-    lengths = headers.getall("Content-Length", ())
-    codings = headers.getall("Transfer-Encoding", ())
-    if len(lengths) > 1 or not all(length.isascii() and length.isdigit() for length in lengths):
-        return "the answer has a Content-Length that cannot be"
-    if codings:
-        if lengths:
-            return "the answer has both Content-Length and Transfer-Encoding"
-        if len(codings) > 1 or codings[0].strip().lower() != "chunked" or message.version == (1, 0):
-            return "the answer has a Transfer-Encoding that cannot be undone"
-    return None

@@ -17,7 +17,7 @@ from gateway.limits.signals import Signal
 from gateway.upstream.breaker import Breaker, BreakerSettings
 from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.gradient import Gradient
-from gateway.upstream.pool import Timeouts
+from gateway.upstream.protocol import Timeouts
 from gateway.upstream.retry import RetryBudget
 
 if TYPE_CHECKING:
@@ -180,6 +180,12 @@ class Guards:
                 guard.bulkhead.leave(now, None)
                 return None
         return guard.breaker.enter(now)
+
+    def leave_at_once(self, guard: Guard, caller: CallerKey, now: float) -> None:
+        """A call that ``enter_at_once`` let go does not go after all."""
+        guard.bulkhead.leave(now, None)
+        if self._caller_bulkhead is not None:
+            leave_own(self._callers, caller.id, now)
 
     def leave(self, guard: Guard, caller: CallerKey, generation: int, now: float, seconds: float) -> None:
         """A call that ``enter_at_once`` let go has ended well, ``seconds`` after it began."""

@@ -12,7 +12,7 @@ from gateway.authorization import build
 from gateway.exchange import Exchange, Instance, Pair, Request, SecretPair, Target
 from gateway.upstream.headers import VIA, request_head, upward
 from gateway.upstream.masking import Needle, needles
-from gateway.upstream.pool import Origin
+from gateway.upstream.protocol import Origin
 
 _SHORTEST_MASKED = 6
 

@@ -19,9 +19,9 @@ from gateway.limits.refusal_text import MOST_OCTETS, provider_said
 from gateway.limits.retry_after import stay_away
 from gateway.limits.signals import Signal, looked_at, signalled
 from gateway.upstream.call import Call
-from gateway.upstream.client import StaleConnection
 from gateway.upstream.credentials import Credentials, Finding
 from gateway.upstream.guards import Lesson, Passage
+from gateway.upstream.protocol import StaleConnection
 from gateway.upstream.retry import RETRIED_STATUSES, may_repeat, pause_before
 
 _NOT_OURS_TO_JUDGE = frozenset({501, 505})  # what an upstream never does, it need not be spared

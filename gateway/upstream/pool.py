@@ -5,53 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
 from gateway.errors import Overloaded, UpstreamTimeout, UpstreamUnreachable
 from gateway.upstream.connection import Connection
+from gateway.upstream.protocol import ClientSettings, Origin
 
 _FAMILY_HEAD_START_S = 0.25  # RFC 8305 §8, faults 59
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds: until a connection is made (name, TCP, TLS), until the head of the answer, between two octets of its body, and for the
-    whole of a call (0: no end)."""
-
-    connect: float = 5.0
-    response: float = 120.0
-    body: float = 60.0
-    call: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Seconds, and the most connections that one upstream may hold open. ``timeouts`` are for calls that have none of their own."""
-
-    timeouts: Timeouts = Timeouts()
-    keep_alive: float = 20.0
-    max_connections: int = 512
-    ca_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where connections go, and under which name. ``authority`` is the Host field, ``path`` stands before every target."""
-
-    secure: bool
-    host: str
-    port: int
-    authority: str
-    path: str
-
-    @classmethod
-    def of(cls, base_url: str) -> Origin:
-        url = urlsplit(base_url)
-        secure = url.scheme == "https"
-        return cls(secure, url.hostname or "", url.port or (443 if secure else 80), url.netloc, url.path)
 
 
 class Pool:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from gateway.exchange import Exchange, Interim, Request, Response, Target
 from gateway.limits import Limits, policy_of, said_of
 from gateway.limits.signals import looked_at
-from gateway.limits.store import NO_TIMES, Grant
+from gateway.limits.store import Grant
 from gateway.upstream.credentials import Credentials
 from gateway.upstream.guards import Guards, Passage
 from gateway.upstream.headers import downward
 from gateway.upstream.injection import Injection, head_of
 from gateway.upstream.masking import mask_text
-from gateway.upstream.pool import Origin
+from gateway.upstream.protocol import Origin
 
 if TYPE_CHECKING:
     from gateway.callers.keys import CallerKey
@@ -94,12 +94,12 @@ class Prepared:
 
     def admitted(self, now: float) -> Admission | None:
         """All that an attempt needs to leave, where it may leave at once; None where that is not so, and nothing was spent."""
-        grant = self._limits.take(self._drawn, now)
-        if grant is None:
-            return None
         generation = self._guards.enter_at_once(self.guard, self._caller, now)
         if generation is None:
-            self._limits.give_back(self._drawn.draws, 1, grant, left=False, times=NO_TIMES)
+            return None
+        grant = self._limits.take(self._drawn, now)
+        if grant is None:
+            self._guards.leave_at_once(self.guard, self._caller, now)
             return None
         self.guard.retries.call(now)
         return grant, generation

@@ -15,8 +15,7 @@ from gateway.exchange import Environment, Exchange, Headers, SecretPair
 from gateway.paths import shape
 from gateway.upstream.credentials import Asked
 from gateway.upstream.headers import VIA, request_head
-from gateway.upstream.pool import Origin
-from gateway.upstream.protocol import UpstreamClient
+from gateway.upstream.protocol import Origin, UpstreamClient
 
 _MOST_OCTETS = 1024**2
 _FIELDS = (("Accept", "application/json"),)

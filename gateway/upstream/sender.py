@@ -24,9 +24,8 @@ from gateway.upstream.headers import downward
 from gateway.upstream.injection import Injection, Injections, head_of
 from gateway.upstream.judging import Judge
 from gateway.upstream.masking import mask_text, masked
-from gateway.upstream.pool import Origin
 from gateway.upstream.prepared import Prepared
-from gateway.upstream.protocol import UpstreamClient
+from gateway.upstream.protocol import Origin, UpstreamClient
 from gateway.upstream.provider_message import overheard
 
 if TYPE_CHECKING:

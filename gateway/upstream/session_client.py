@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from weakref import WeakSet
 
 from aiohttp import (
@@ -41,11 +41,9 @@ from yarl import URL
 from gateway.errors import Overloaded, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Body, Headers, Interim, Response
 from gateway.upstream.answer_heads import MAX_FIELDS, MAX_LINE, READ_BUFFER
+from gateway.upstream.protocol import ClientSettings, Origin, Timeouts
 from gateway.upstream.session_body import Download
 from gateway.upstream.session_call import Call, Request, UnusableError
-
-if TYPE_CHECKING:
-    from gateway.upstream.pool import ClientSettings, Origin, Timeouts
 
 _FAMILY_HEAD_START_S = 0.25  # RFC 8305 §8, faults 59
 

@@ -14,7 +14,8 @@ from gateway.errors import GatewayError, UpstreamProtocolError, UpstreamTimeout,
 from gateway.passing import Octets, Outlet, Sink, SinkGone
 from gateway.tapping import drawn
 from gateway.upstream.connection import Connection
-from gateway.upstream.pool import Pool, Timeouts
+from gateway.upstream.pool import Pool
+from gateway.upstream.protocol import Timeouts
 
 
 class Upward:

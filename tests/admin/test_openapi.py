@@ -43,7 +43,7 @@ from gateway.telemetry import Telemetry
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent, as_json
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings
+from gateway.upstream.protocol import ClientSettings
 from tests.admin.conftest import PREFIX, Api
 from tests.support.rooms import budget, open_sender
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.peers import BenchError
 from bench.steps import command
+from bench.steps.shortcuts import CALLS, SHORTCUTS, Lanes
 from bench.steps.step import at_once
-from bench.steps.table import STEPS
 from bench.steps.walk import WALKS
 from bench.steps.walks import playing
 
@@ -27,7 +28,7 @@ def test_every_step_and_every_walk_runs():
     once = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", "-rA", "--benchmark-disable", "bench/steps"]
     done = subprocess.run(once, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in (one.name for one in (*STEPS, *WALKS)):
+    for name in (one.name for one in command.ALL):
         assert f"[{name}]\n" in done.stdout
 
 
@@ -58,7 +59,7 @@ def test_figures_are_for_one_call():
 
 
 def test_names_are_not_given_twice():
-    names = [one.name for one in (*STEPS, *WALKS)]
+    names = [one.name for one in command.ALL]
     assert len(names) == len(set(names))
 
 
@@ -76,3 +77,28 @@ def test_a_walk_whose_answers_are_not_what_they_must_be_fails():
             scene.ready(replace(by_name["forward"], status=201))(1)
         with pytest.raises(RuntimeError, match="forward: an answer begins"):
             scene.ready(replace(by_name["forward"], shows=by_name["hit"].shows))(1)
+
+
+def test_a_walk_that_comes_another_way_than_it_must_fails():
+    by_name = {walk.name: walk for walk in WALKS}
+    with playing(fast_path=False) as scene:
+        scene.ready(by_name["forward-corridor"])(3)
+        with pytest.raises(RuntimeError, match="forward: 2 of 2 calls walked the corridor, expected 0"):
+            scene.ready(by_name["forward"])(2)
+    with playing() as scene:
+        scene.ready(by_name["hit-ids"])(3)
+        with pytest.raises(RuntimeError, match="post-corridor: 0 of 2 calls walked the corridor, expected 2"):
+            scene.ready(by_name["post-corridor"])(2)
+
+
+def test_a_shortcut_that_is_not_taken_fails():
+    by_name = {shortcut.name: shortcut for shortcut in SHORTCUTS}
+    with playing() as scene:
+        lanes = Lanes(scene, by_name["fast-hit"].walk)
+        lanes.settle()
+        lanes.hit()
+        assert len(scene.telemetry.notes) == CALLS
+        lanes.settle()
+        assert not scene.telemetry.notes
+        with pytest.raises(BenchError, match="a call that is forwarded is not known"):
+            lanes.begin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email.utils import formatdate
 from itertools import count
 
@@ -29,7 +30,7 @@ def post(path: str, body: bytes, *fields: str, method: str = "POST", element: st
     return get(path, JSON, f"Content-Length: {len(body)}", *fields, method=method, element=element, key=key) + body
 
 
-def dated(status: str, *fields: str, body: bytes = BODY, length: int | None = None, date: bool = True) -> Step:
+def dated(status: str, *fields: str, body: bytes = BODY, length: int | None = None, date: bool = True) -> Callable[[Recorded], bytes]:
     """An answer with the current date, and an id of the upstream that counts its calls."""
 
     def made(request: Recorded) -> bytes:

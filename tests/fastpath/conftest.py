@@ -1,10 +1,14 @@
-"""One pair a worker for what leaves nothing behind; a pair of its own for a test that changes something."""
+"""One pair a file for what leaves nothing behind; a pair of its own for a test that changes something.
+
+Not one a worker: gateways that run beside other files' tests draw numbers, of which Hypothesis complains.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -18,7 +22,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     return ground(tmp_path_factory.mktemp("fastpath") / "ground")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_pair(rows: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with running(rows, tmp_path_factory.mktemp("pair")) as pair:
         pair.behave(**SCRIPTS)
@@ -31,10 +35,11 @@ def stage(shared_pair: Pair) -> Stage:
     return Stage(shared_pair)
 
 
-Make = Callable[[str], AbstractContextManager[Pair]]
+class Make(Protocol):
+    def __call__(self, more: str = "", *, first: str = "") -> AbstractContextManager[Pair]: ...
 
 
 @pytest.fixture
 def own(rows: Ground, tmp_path: Path) -> Make:
     """``with own(more)``: a pair of this test's own, with further TOML."""
-    return lambda more: running(rows, tmp_path, more=more)
+    return lambda more="", *, first="": running(rows, tmp_path, first=first, more=more)

@@ -38,7 +38,7 @@ from tests.canary.planted import secret
 from tests.support.answers import Answer
 from tests.support.cases import BASE
 from tests.support.origin import Origin
-from tests.support.raw import Address
+from tests.support.raw import Address, Caller
 
 USER, ORGANIZATION = secret("fast user"), secret("fast organization")
 NEXT_USER, NEXT_ORGANIZATION = secret("fast next user"), secret("fast next organization")
@@ -61,6 +61,7 @@ listen.body_timeout = "1s"
 listen.write_timeout = "1s"
 listen.drain_timeout = "2s"
 listen.max_body_bytes = "64KiB"
+%(first)s
 upstream.response_timeout = "2s"
 upstream.body_timeout = "1s"
 [elements.plain]
@@ -74,7 +75,7 @@ cache.ttl = "60s"
 path = "/closed/**"
 enabled = false
 [elements.budgeted]
-limits = ["50000/2h", "90000/3h burst 5000"]
+limits = ["50000/2h", "40000/3h"]
 limit_signals = []
 breaker.enabled = false
 %(more)s
@@ -154,9 +155,15 @@ class Pair:
 
     fast: Side
     slow: Side
+    callers: list[Caller] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Side]:
         return iter((self.fast, self.slow))
+
+    def caller(self, side: Side, *, patience: float = 8.0, receive_buffer: int = 0) -> Caller:
+        """A connection to ``side``, closed at the end at the latest."""
+        self.callers.append(Caller(side.address, patience=patience, receive_buffer=receive_buffer))
+        return self.callers[-1]
 
     def behave(self, **behaviours: Any) -> None:
         """Teach both origins."""
@@ -167,7 +174,7 @@ class Pair:
 def ground(folder: Path) -> Ground:
     """Make rows that both copy."""
     folder.mkdir()
-    _configure(folder, f"http://127.0.0.1:9{BASE}", fast=True, more="")
+    _configure(folder, f"http://127.0.0.1:9{BASE}", fast=True)
     config, _, masters = load_for_serving(folder / "gateway.toml", ENVIRON)
     path = config.database_path()
     upgrade(path)
@@ -197,13 +204,13 @@ ENVIRON = {
 }
 
 
-def _configure(folder: Path, base: str, *, fast: bool, more: str) -> None:
-    (folder / "gateway.toml").write_text(_CONFIG % {"base": base, "fast": str(fast).lower(), "more": more}, "utf-8")
+def _configure(folder: Path, base: str, *, fast: bool, first: str = "", more: str = "") -> None:
+    (folder / "gateway.toml").write_text(_CONFIG % {"base": base, "fast": str(fast).lower(), "first": first, "more": more}, "utf-8")
 
 
 @contextmanager
-def running(ground: Ground, folder: Path, *, more: str = "") -> Iterator[Pair]:
-    """Both gateways, while inside. ``more``: further TOML, the end of the file."""
+def running(ground: Ground, folder: Path, *, first: str = "", more: str = "") -> Iterator[Pair]:
+    """Both gateways, while inside. ``first``, ``more``: further TOML, among the dotted keys and at the end of the file."""
     with contextlib.ExitStack() as stack:
         log = io.StringIO()
         configure("warning", log)
@@ -215,11 +222,14 @@ def running(ground: Ground, folder: Path, *, more: str = "") -> Iterator[Pair]:
             _watch(patch, side)
             place = folder / ("fast" if side.fast else "slow")
             shutil.copytree(ground.folder, place)
-            _configure(place, f"http://{side.origin.authority}{BASE}", fast=side.fast, more=more)
+            _configure(place, f"http://{side.origin.authority}{BASE}", fast=side.fast, first=first, more=more)
             opening = side.stack.enter_async_context(_serving(side, place, patch))
             stack.callback(_run, loop, side.stack.aclose)
             asyncio.run_coroutine_threadsafe(opening, loop).result(20)
-        yield Pair(*sides)
+        pair = Pair(sides[0], sides[1])
+        yield pair
+        for caller in pair.callers:
+            caller.close()
         assert "call failed" not in log.getvalue(), log.getvalue()
         assert "connection failed" not in log.getvalue(), log.getvalue()
 

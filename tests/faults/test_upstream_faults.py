@@ -12,8 +12,8 @@ import pytest
 
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
 from gateway.upstream.client import Client
-from gateway.upstream.pool import ClientSettings, Timeouts
-from gateway.upstream.pool import Origin as Upstream
+from gateway.upstream.protocol import ClientSettings, Timeouts
+from gateway.upstream.protocol import Origin as Upstream
 from tests.faults.conftest import SLACK, Stage, Template, copied, problem, serving
 from tests.support.cases import BASE
 from tests.support.origin import BODY, CLOSE, RESET, STALL, Origin, Recorded, Wire, head, ok, script

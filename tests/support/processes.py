@@ -24,6 +24,8 @@ from tests.support.raw import Address
 ROOT = Path(__file__).resolve().parents[2]
 SEEN = {"GATEWAY__INSPECTABLE": "true"} if os.geteuid() else {}
 """Tests look at what a gateway has open; it hides that from its own user (``gateway/hardening.py``), but for root."""
+if "TESTS_FAST_PATH" in os.environ:
+    SEEN["GATEWAY__LISTEN__FAST_PATH"] = os.environ["TESTS_FAST_PATH"]  # whole suites are run without it, too: see the Makefile
 _READY = re.compile(r"(data|admin|callbacks) listener on http://([\d.]+):(\d+)")
 
 

@@ -25,7 +25,7 @@ from gateway.settings import Config
 from gateway.upstream.client import Client
 from gateway.upstream.credentials import Asked, Credentials, Finding
 from gateway.upstream.headers import request_head
-from gateway.upstream.pool import ClientSettings, Origin
+from gateway.upstream.protocol import ClientSettings, Origin
 
 FIRST = SecretPair(Secret("first-user-secret="), Secret("organization-secret"))
 NEXT = SecretPair(Secret("next-user-secret="), Secret("organization-secret"))

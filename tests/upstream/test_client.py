@@ -8,7 +8,7 @@ import pytest
 
 from gateway.upstream.client import Client
 from gateway.upstream.connection import Connection
-from gateway.upstream.pool import ClientSettings, Origin
+from gateway.upstream.protocol import ClientSettings, Origin
 from tests.upstream.contract.origins import get, mute, serving
 
 

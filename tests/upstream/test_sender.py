@@ -18,7 +18,7 @@ from gateway.secret import Secret
 from gateway.telemetry.metrics import Metrics
 from gateway.upstream.client import Client
 from gateway.upstream.guards import GuardSettings
-from gateway.upstream.pool import ClientSettings, Timeouts
+from gateway.upstream.protocol import ClientSettings, Timeouts
 from gateway.upstream.sender import Sender
 from tests.support.rooms import Mappings, budget, open_sender
 

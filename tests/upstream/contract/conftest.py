@@ -10,12 +10,10 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from gateway.upstream.pool import ClientSettings, Timeouts
-from gateway.upstream.protocol import UpstreamClient
+from gateway.upstream.protocol import ClientSettings, StaleConnection, Timeouts, UpstreamClient
 
 Name = Literal["lean", "aiohttp"]
 CLIENTS = {"lean": "gateway.upstream.client:Client", "aiohttp": "gateway.upstream.session_client:SessionClient"}
-STALE = {"lean": "gateway.upstream.client:StaleConnection", "aiohttp": "gateway.upstream.protocol:StaleConnection"}
 
 
 def named(path: str) -> object:
@@ -33,7 +31,7 @@ class Clients:
 
     @property
     def stale(self) -> type[Exception]:
-        return cast("type[Exception]", named(STALE[self.name]))
+        return StaleConnection
 
     def __call__(
         self,

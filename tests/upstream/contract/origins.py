@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from gateway.exchange import Response
-from gateway.upstream.pool import Origin
-from gateway.upstream.protocol import UpstreamClient
+from gateway.upstream.protocol import Origin, UpstreamClient
 
 HEAD = b"GET /x HTTP/1.1\r\nHost: origin\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

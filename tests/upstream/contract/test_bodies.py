@@ -9,8 +9,7 @@ import random
 import pytest
 
 from gateway.errors import UpstreamProtocolError, UpstreamUnreachable
-from gateway.upstream.pool import Origin
-from gateway.upstream.protocol import UpstreamClient
+from gateway.upstream.protocol import Origin, UpstreamClient
 from tests.upstream.contract.conftest import Clients
 from tests.upstream.contract.origins import Handler, Wire, always, get, once, serving, then_gone, whole
 

@@ -31,7 +31,7 @@ print(*(name.removeprefix("gateway.upstream.") for name in sys.modules if name.s
     ("name", "loaded", "other"),
     [
         ("lean", LEAN, SESSION),
-        pytest.param("aiohttp", SESSION, LEAN, marks=pytest.mark.xfail(reason="what both share stands in pool.py and client.py")),
+        ("aiohttp", SESSION, LEAN),
     ],
 )
 def test_the_other_is_not_loaded(name: str, loaded: set[str], other: set[str]) -> None:

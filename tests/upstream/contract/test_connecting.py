@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
-from gateway.upstream.pool import Origin
+from gateway.upstream.protocol import Origin
 from tests.upstream.contract.conftest import Clients
 from tests.upstream.contract.origins import OK, always, get, serving, whole
 

@@ -9,8 +9,7 @@ import pytest
 from gateway.errors import UpstreamProtocolError, UpstreamTimeout
 from gateway.exchange import Headers, Response
 from gateway.upstream.answer_heads import MAX_INTERIM
-from gateway.upstream.pool import Origin
-from gateway.upstream.protocol import UpstreamClient
+from gateway.upstream.protocol import Origin, UpstreamClient
 from tests.upstream.contract.conftest import Clients
 from tests.upstream.contract.origins import HEAD, OK, SOON, Wire, always, once, serving, then_gone, whole
 

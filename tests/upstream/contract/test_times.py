@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
-from gateway.upstream.pool import Origin, Timeouts
+from gateway.upstream.protocol import Origin, Timeouts
 from tests.upstream.contract.conftest import Clients
 from tests.upstream.contract.origins import HEAD, OK, SOON, Upload, Wire, get, mute, serving, then_gone, whole
 

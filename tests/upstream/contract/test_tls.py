@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import UpstreamTimeout, UpstreamUnreachable
-from gateway.upstream.pool import Origin
+from gateway.upstream.protocol import Origin
 from tests.upstream.contract.conftest import Clients
 from tests.upstream.contract.origins import OK, SOON, Wire, always, get, mute, once, serving, whole
 

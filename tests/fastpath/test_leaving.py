@@ -1,0 +1,264 @@
+"""Callers that leave, upstreams that break off and times that run out, in every phase of a call on its fast path: nothing is held after."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.server.listener import DataConnection
+from tests.fastpath.asking import AGENT, NO_STORE, SCRIPTS, TYPED, dated, get, post
+from tests.fastpath.conftest import Make
+from tests.fastpath.playing import Play, Stage, open_things
+from tests.fastpath.sides import Ground, Pair, Side, running
+from tests.fastpath.telling import exchanges, metrics, same, since
+from tests.support.origin import CLOSE, RESET, STALL, Step, head, script
+from tests.support.raw import Caller
+
+AGENT_1 = AGENT.format("leaving")
+MORE = "[elements.narrowed]\nlimits = ['5000/h']\nconcurrency = 400\nbreaker.enabled = false"
+FIRST = 'upstream.max_connections = 300\nlisten.header_timeout = "1s"'
+
+
+@pytest.fixture(scope="module")
+def made(rows: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with running(rows, tmp_path_factory.mktemp("leaving"), first=FIRST, more=MORE) as pair:
+        yield pair
+
+
+@pytest.fixture
+def stage(made: Pair) -> Iterator[Stage]:
+    """A pair that knows its callers; whatever a test does, nothing is held afterwards, and all is served as ever."""
+    made.behave(**SCRIPTS)
+    stage = Stage(made)
+    yield stage
+    stage.settled()
+    stage.compare([Play((get(f"/after/{n}/plain", AGENT_1, element="narrowed"),)) for n in range(5)])
+
+
+def known(pair: Pair, side: Side) -> Caller:
+    """A connection at rest whose calls, with and without a body, take the fast path."""
+    caller = pair.caller(side)
+    for number in range(3):
+        for octets, method in ((get(f"/w/{number}/plain", AGENT_1, element="narrowed"), "GET"), (write("plain"), "POST")):
+            caller.send(side.filled(octets))
+            assert (answer := caller.answer(method)) is not None
+            assert answer.status == 200
+    return caller
+
+
+def write(name: str) -> bytes:
+    return post(f"/w/1/{name}", b'{"n":1}', AGENT_1, element="narrowed")
+
+
+def read(name: str) -> bytes:
+    return get(f"/w/1/{name}", AGENT_1, element="narrowed")
+
+
+def begun(pair: Pair, side: Side, octets: bytes) -> Caller:
+    """A caller whose call has reached the origin, by the fast path where there is one."""
+    caller = known(pair, side)
+    method = octets.split(b" ")[0].decode()
+    for _ in range(2):  # so that its heads are cut where this one is
+        caller.send(side.filled(write("plain") if method == "POST" else read("plain")))
+        assert caller.answer() is not None
+    side.origin.forget()
+    before = side.taken["begun"]
+    caller.send(side.filled(octets))
+    assert side.origin.wait(lambda: bool(side.origin.requests))
+    assert not side.fast or side.taken["begun"] == before + 1, "the call did not take the fast path"
+    return caller
+
+
+PHASES: dict[str, tuple[Step, ...]] = {
+    "before any octet": (STALL,),
+    "inside the head": (b"HTTP/1.1 200 OK\r\nDate: x", STALL),
+    "after an interim answer": (head("103 Early Hints", "Link: </a>"), STALL),
+    "after the head": (dated("200 OK", "Cache-Control: no-store", body=b"", length=5), STALL),
+    "inside the body": (dated("200 OK", "Cache-Control: no-store", body=b"hel", length=5), STALL),
+    "inside a chunk": (TYPED + b"5\r\nhel", STALL),
+    "inside a long body": (dated("200 OK", body=b"x" * 300_000, length=10**7), STALL),
+}
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_caller_leaves(stage: Stage, phase: str, method: str, how: str) -> None:
+    pair = stage.pair
+    pair.behave(phase=script(*PHASES[phase]))
+    found, grown = [], []
+    for side in pair:
+        before = metrics(side)
+        caller = begun(pair, side, read("phase") if method == "GET" else write("phase"))
+        time.sleep(0.05)
+        if how == "reset":
+            caller.reset()
+        else:
+            caller.close()
+        assert side.origin.wait(lambda side=side: side.origin.requests[0].wire.closed.is_set()), "the upstream call goes on"  # type: ignore[misc]
+        stage.settled()
+        found.append(exchanges(side, 1)[0])
+        grown.append(since(before, metrics(side)))
+    same("records", [[{**one, "bytes_down": 0} if "long" in phase else one] for one in found])
+    same("metrics", grown)
+
+
+BREAKS: dict[str, tuple[Step, ...]] = {name: (*steps[:-1], 0.02, end) for name, steps in PHASES.items() for end in (CLOSE,)} | {
+    f"{name}, reset": (*steps[:-1], 0.02, RESET) for name, steps in PHASES.items()
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("phase", BREAKS)
+def test_the_upstream_breaks_off(stage: Stage, phase: str, method: str) -> None:
+    pair = stage.pair
+    pair.behave(phase=script(*BREAKS[phase]))
+    octets = read("phase") if method == "GET" else write("phase")
+    plain = read("plain") if method == "GET" else write("plain")
+    warm = [Play((plain,), (method,)) for _ in range(5)]
+    if "long" not in phase:
+        stage.compare([*warm, Play((octets,), (method,)), *warm, Play((octets,), (method,))])
+        return
+    for side in pair:
+        caller = begun(pair, side, octets)
+        answer = caller.answer(method)
+        assert answer is not None
+        assert not answer.complete
+
+
+def test_the_time_for_an_answer_runs_out(stage: Stage) -> None:
+    stage.pair.behave(never=script(STALL))
+    warm = [Play((read("plain"),)) for _ in range(4)]
+    posts = [Play((write("plain"),), ("POST",), on=1) for _ in range(4)]
+    stage.compare([*warm, *posts, Play((read("never"),)), Play((write("never"),), ("POST",), on=1), *warm], slack=9)
+
+
+def test_a_caller_that_reads_nothing_is_cut(stage: Stage) -> None:
+    """Answers of the fast path wait for their reader as others do: the connection is not read while it does not, and ends in time."""
+    pair = stage.pair
+    pair.behave(wide=script(dated("200 OK", "Cache-Control: no-store", body=b"x" * 50_000)))
+    for side in pair:
+        caller = pair.caller(side, receive_buffer=4096, patience=1.0)
+        for number in range(3):
+            caller.send(side.filled(get(f"/w/{number}/plain", AGENT_1)))
+            assert caller.answer() is not None
+        begun = side.taken["begun"]
+        for _ in range(200):
+            if not caller.send(side.filled(get("/w/1/wide", AGENT_1))):
+                break
+            time.sleep(0.002)
+        assert not side.fast or side.taken["begun"] > begun
+        deadline = time.monotonic() + 5
+        while open_things(side) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not open_things(side)
+        buffered = side.at(lambda side=side: [c._wire.get_write_buffer_size() for c in _connections(side) if c._wire is not None])  # type: ignore[misc]
+        assert max(buffered, default=0) < 4_000_000, "answers pile up for one who does not read"
+        caller.close()
+
+
+def _connections(side: Side) -> list[DataConnection]:
+    shedder = side.listener.shedder
+    return [one for one in gc.get_objects() if isinstance(one, DataConnection) and getattr(one._manager, "shedder", None) is shedder]
+
+
+@pytest.mark.parametrize("name", ["plain", "fresh", "slow", "chunked", "404"])
+def test_two_hundred_connections_at_once(stage: Stage, name: str) -> None:
+    pair = stage.pair
+    pair.behave(slow=script(0.2, NO_STORE))
+    for side in pair:
+        callers = [pair.caller(side, patience=20.0) for _ in range(200)]
+        warm = side.filled(read("plain"))
+        for _ in range(2):
+            for caller in callers:
+                caller.send(warm)
+            assert all((answer := caller.answer()) and answer.status == 200 for caller in callers)
+        before = side.taken["begun"]
+        for number, caller in enumerate(callers):
+            caller.send(side.filled(get(f"/many{name}/{number}/{name}", AGENT_1, element="narrowed")))
+        statuses = {answer.status if (answer := caller.answer()) else None for caller in callers}
+        assert statuses == {404 if name == "404" else 200}
+        assert not side.fast or side.taken["begun"] > before
+        stage.settled()
+        for caller in callers:
+            caller.close()
+
+
+@pytest.mark.parametrize("outcome", ["shared", "not shared", "failed", "leader leaves"])
+def test_of_many_who_ask_for_the_same_one_goes(stage: Stage, outcome: str) -> None:
+    """The call that is on its fast path leads; the others wait for it, and get what it brings (RFC 9111 §4)."""
+    pair = stage.pair
+    arrivals = []
+    for side in pair:
+        release = threading.Event()
+        steps = {"shared": "fresh", "not shared": "plain", "failed": "500", "leader leaves": "fresh"}
+        plain = SCRIPTS[steps[outcome]]
+
+        def hold(wire: object, request: object, release: threading.Event = release, plain: object = plain) -> None:
+            release.wait(5)
+            plain(wire, request)  # type: ignore[operator]
+
+        side.origin.behaviours["held"] = hold
+        leader = begun(pair, side, get(f"/held{outcome.replace(' ', '')}/1/held", AGENT_1, element="narrowed"))
+        others = [known(pair, side) for _ in range(8)]
+        side.origin.forget()
+        for other in others:
+            other.send(side.filled(get(f"/held{outcome.replace(' ', '')}/1/held", AGENT_1, element="narrowed")))
+        time.sleep(0.15)
+        assert side.origin.requests == [], "others did not wait for the call that is on its way"
+        if outcome == "leader leaves":
+            leader.reset()
+            assert side.origin.wait(lambda side=side: len(side.origin.requests) == 1)  # type: ignore[misc]
+        release.set()
+        statuses = [answer.status if (answer := one.answer()) else None for one in others]
+        assert set(statuses) == {500 if outcome == "failed" else 200}
+        arrivals.append(len(side.origin.requests))
+        stage.settled()
+    assert arrivals[0] == arrivals[1], arrivals
+    assert arrivals[0] == {"shared": 0, "leader leaves": 1}.get(outcome, arrivals[0])
+
+
+def test_upstream_connections_are_used_again(stage: Stage) -> None:
+    pair = stage.pair
+    for side in pair:
+        caller = known(pair, side)
+        side.origin.drop_idle()
+        stage.settled()
+        side.origin.forget()
+        wires = len(side.origin.wires)
+        for number in range(30):
+            caller.send(side.filled(get(f"/again/{number}/plain", AGENT_1, element="narrowed")))
+            assert caller.answer() is not None
+        assert len(side.origin.wires) - wires == 1
+
+
+def test_an_upstream_that_hung_up_meanwhile(stage: Stage) -> None:
+    """The kept connection is gone when a known call wants it."""
+    pair = stage.pair
+    warm = [Play((read("plain"),)) for _ in range(4)]
+    for wait in (0.0, 0.05):
+        stage.compare(warm)
+        for side in pair:
+            side.origin.drop_idle()
+        time.sleep(wait)
+        stage.compare([*warm, *[Play((write("plain"),), ("POST",))] * 4])
+
+
+def test_tasks_do_not_pile_up(own: Make) -> None:
+    with own() as pair:
+        pair.behave(**SCRIPTS)
+        side = pair.fast
+        caller = pair.caller(side)
+        counts = []
+        for _ in range(3):
+            for number in range(40):
+                caller.send(side.filled(get(f"/c/{number}/{('plain', 'fresh', 'late', 'chunked')[number % 4]}", AGENT_1)))
+                assert caller.answer() is not None
+            time.sleep(0.1)
+            counts.append(side.at(lambda: len(asyncio.all_tasks())))
+        assert counts[0] == counts[1] == counts[2], counts
