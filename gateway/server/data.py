@@ -160,6 +160,8 @@ class DataListener:
         """Such a call may be made again: it will take a fast path then."""
         if self._repeating is None or self._forwarding is None:
             return
+        if self._tracing is not None and "traceparent" not in request.headers:
+            return  # whether it is traced is decided anew each time
         if exchange.cache == "hit":
             await self._repeating.learn(connection, head, request)
         elif exchange.upstream_calls and exchange.status < 400:

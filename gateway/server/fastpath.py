@@ -37,7 +37,7 @@ from gateway.server import answer, intake
 from gateway.server.heads import Cuts, cuts_of, headers_in, ids_of, is_one_head, is_understood
 from gateway.server.listener import DataConnection
 from gateway.server.standing import Standing
-from gateway.telemetry import Telemetry
+from gateway.telemetry import MOST_NOTES, Telemetry
 from gateway.telemetry.ids import Drawn, new_id
 from gateway.telemetry.repeated import Repeats
 
@@ -46,7 +46,6 @@ Stamped = Callable[[Request, Response, Exchange], Response]
 MOST_KNOWN = 4096
 MOST_OCTETS = 64 * 1024
 """The largest body that is given so: a larger one costs more to write than to look for."""
-_MOST_UNSETTLED = 1024
 _UNUSED_S = 10.0
 _SETTLE_S = 0.05
 _TIMING = b"\r\nServer-Timing: gateway;dur="
@@ -118,7 +117,7 @@ class FastPath:
         octets = b"".join((known.before, request_id, _TIMING, milliseconds(own), known.after, known.body))
         connection.give(octets, started, batch=known.call.batch)
         self._note((known.likes, request_id, traceparent, started, wall, own, monotonic() - started))
-        if len(self._unsettled) >= _MOST_UNSETTLED:
+        if len(self._unsettled) >= MOST_NOTES:
             self._telemetry.settle()
         return True
 

@@ -8,7 +8,8 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent import Recent
 from gateway.telemetry.repeated import Forwards, Note, Repeats
 
-MOST_NOTES = 1024
+MOST_NOTES = 64
+"""So few that nobody waits long while they are recorded, and so many that it pays."""
 
 
 class Telemetry:

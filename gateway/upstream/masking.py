@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ _TEXT = ("json", "text/", "xml", "javascript", "x-www-form-urlencoded")
 
 
 class Needle(NamedTuple):
-    """A secret to look for: what all its spellings begin with, and the spellings, the longest first. Not to be shown."""
+    """A secret to look for: what all its spellings have in them, and the spellings, the longest first. Not to be shown."""
 
     stem: bytes
     spellings: tuple[bytes, ...]
@@ -43,16 +42,13 @@ def _needle(secret: str) -> Needle:
             text = "".join(f"\\u{ord(sign):04x}" if sign in risky else escapes.get(sign, sign) for sign in secret)
             found |= {text, _ESCAPED.sub(lambda match: match[0].upper(), text)}
     octets = sorted((text.encode() for text in found), key=lambda text: (-len(text), text))
-    stem = "".join(takewhile(_is_plain, secret))
+    stem = max(_PLAIN.findall(secret), key=len, default="")  # no encoder changes these
     return Needle(stem.encode(), tuple(octets), stem)
-
-
-def _is_plain(sign: str) -> bool:
-    return sign.isascii() and sign.isalnum()
 
 
 _JSON = {'"': '\\"', "\\": "\\\\"}
 _SIGNS = "".join(sign for sign in map(chr, range(0x21, 0x7F)) if not sign.isalnum())
+_PLAIN = re.compile("[A-Za-z0-9]+")
 _ESCAPED = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
 
 

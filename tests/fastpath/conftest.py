@@ -43,3 +43,10 @@ class Make(Protocol):
 def own(rows: Ground, tmp_path: Path) -> Make:
     """``with own(more)``: a pair of this test's own, with further TOML."""
     return lambda more="", *, first="": running(rows, tmp_path, first=first, more=more)
+
+
+@pytest.fixture
+def pair(own: Make) -> Iterator[Pair]:
+    """A pair of this test's own."""
+    with own() as made:
+        yield made

@@ -174,6 +174,7 @@ class Pair:
 def ground(folder: Path) -> Ground:
     """Make rows that both copy."""
     folder.mkdir()
+    configure("warning", io.StringIO())
     _configure(folder, f"http://127.0.0.1:9{BASE}", fast=True)
     config, _, masters = load_for_serving(folder / "gateway.toml", ENVIRON)
     path = config.database_path()

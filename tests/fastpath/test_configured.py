@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 
@@ -71,9 +72,9 @@ def traced(number: int, flags: str) -> str:
     return f"traceparent: 00-aaaaaaaa{number:024d}-00f067aa0ba902b7-{flags}"
 
 
-def exemplars(side: Side) -> set[str]:
+def exemplars(side: Side, metric: str) -> set[str]:
     text = side.operator("GET", "/metrics", None, "Accept: application/openmetrics-text").body.decode()
-    return set(re.findall(r'# \{trace_id="(\w+)"\}', text))
+    return set(re.findall(rf'^{metric}_bucket.* # \{{trace_id="(\w+)"\}}', text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["plain", "fresh"])
@@ -83,8 +84,9 @@ def test_a_bucket_points_to_the_last_call_that_is_traced(own: Make, name: str) -
         stage = Stage(pair)
         fields = [traced(n, "01" if n % 2 else "00") for n in range(9)]
         stage.compare([Play((get(f"/c/{name}", AGENT_1, field),)) for field in fields])
-        for side in pair:
-            found = exemplars(side)
+        metrics = ["gateway_request_duration_seconds"] + ["gateway_upstream_duration_seconds"] * (name == "plain")
+        for side, metric in product(pair, metrics):
+            found = exemplars(side, metric)
             assert found, "no exemplar"
             assert found <= {field.split("-")[1] for field in fields if field.endswith("01")}
             assert fields[7].split("-")[1] in found, f"{'fast' if side.fast else 'slow'}: not the last one"

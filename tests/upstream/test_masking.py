@@ -136,3 +136,15 @@ async def test_length_and_closing_are_those_of_the_stream() -> None:
     await masked.aclose()
 
     assert (masked.length, chunks.closed) == (4, True)
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6, max_size=60))
+def test_what_is_looked_for_first_is_in_every_spelling(secret: str) -> None:
+    (needle,) = needles([secret])
+    assert all(needle.stem in spelling for spelling in needle.spellings)
+    assert len(needle.stem) == max((len(run) for run in re.findall("[A-Za-z0-9]+", secret)), default=0)
+
+
+def test_a_secret_that_begins_with_a_sign_is_still_hard_to_mistake() -> None:
+    (needle,) = needles(["-a_Zmljx0NhfzGjHoPPs7lM/g=="])
+    assert needle.stem == b"Zmljx0NhfzGjHoPPs7lM"
