@@ -217,6 +217,7 @@ class DataListener:
 
     async def _healthz(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader) -> bool:
         """Liveness: an answer says that the loop turns. Not a call, so not counted as one."""
+        connection.head = None
         keep = not message.should_close and payload.is_eof()
         exchange = Exchange(new_id(), message.method, "/healthz", time.monotonic(), time.time())
         headers = intake.headers_of(message)

@@ -41,7 +41,7 @@ from gateway.telemetry import Telemetry
 from gateway.telemetry.ids import Drawn
 
 _CALLER_KEY = b"gwk_"
-_LONGEST_LINE = 1024
+_LONGEST_LINE, _LONGEST_HEAD = 1024, 8192
 
 
 class FastForwarding:
@@ -173,7 +173,7 @@ class FastForwarding:
                 return False
         told = told_by(forms.cuts, head) if forms.cuts is not None else None
         caller, prepared = call.caller, call.known.prepared
-        if told is None or told[1] != len(data) - end or told[1] > self._cache.max_object_bytes:
+        if told is None or end > _LONGEST_HEAD or told[1] != len(data) - end or told[1] > self._cache.max_object_bytes:
             return False
         if caller.spoiled or self._standing.draining() or not prepared.is_clean(data):
             return False

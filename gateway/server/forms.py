@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from copy import copy
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from gateway.cache import Cache
@@ -21,6 +22,7 @@ from gateway.server.fastpath import Stamped, make_room
 from gateway.server.heads import OF_ANSWERS, Cuts, cuts_of, headers_in, new_in
 from gateway.telemetry import Telemetry
 from gateway.telemetry.repeated import Forwards
+from gateway.upstream.answer_heads import MAX_FIELDS
 
 if TYPE_CHECKING:
     from gateway.server.underway import Underway
@@ -32,7 +34,7 @@ _TELLING = frozenset(
     """age cache-control cdn-cache-control content-disposition content-encoding content-language content-location content-range content-type
     etag expires keep-alive last-modified location pragma retry-after set-cookie set-cookie2 vary via warning www-authenticate""".split()
 )
-_MOST_FORMS, _MOST_CUTS, _MOST_OCTETS = 8, 8, 8192
+_MOST_FORMS, _MOST_CUTS = 8, 8
 # Marks for what is new in each answer: these by their number, and then its fields' values.
 LENGTH, LIMIT, ID, OWN, UPSTREAM, VALUES = range(6)
 _MARK = "\x01{}\x01"
@@ -41,27 +43,25 @@ _TIMES = b"gateway;dur=0.000, queue;dur=0.000, upstream;dur=0.000"
 
 
 class Form:
-    """What becomes of an answer of ``status`` with such a head: the ``parts`` of what goes down, at every other place a value that is new
-    each time, as ``order`` says. ``request_id``: which of the values is the upstream's id; ``notes``: its telemetry."""
+    """What becomes of an answer of ``status`` with such a head: the octets of what goes down, with places for the values that are new
+    each time. ``request_id``: which of the values is the upstream's id; ``notes``: its telemetry."""
 
-    __slots__ = ("notes", "order", "parts", "points", "request_id", "status")
+    __slots__ = ("_octets", "_order", "notes", "points", "request_id", "status")
 
     def __init__(self, cuts: Cuts, status: int, head: bytes, notes: Forwards) -> None:
         self.points = cuts.points
         self.status = status
         self.notes = notes
-        self.parts = _SLOT.split(head)
-        self.order = [(place, int(self.parts[place])) for place in range(1, len(self.parts), 2)]
+        parts = _SLOT.split(head.replace(b"%", b"%%"))
+        self._octets = b"%b".join(parts[::2])
+        self._order = itemgetter(*map(int, parts[1::2]))
         names = [name for name in cuts.names if name != b"content-length"]
         self.request_id = names.index(b"elements-request-id") if b"elements-request-id" in names else None
 
     def filled(self, values: list[bytes], body: bytes) -> bytes:
         """The octets of the answer. ``values`` stand at their numbers."""
-        parts = self.parts[:]
-        for place, number in self.order:
-            parts[place] = values[number]
-        parts.append(body)
-        return b"".join(parts)
+        octets: bytes = self._octets % self._order(values)
+        return octets + body
 
 
 class Forms:
@@ -128,7 +128,7 @@ class Learning:
         if not again:
             return form
         status, fields = _STATUS.fullmatch(head, 0, head.find(b"\r\n")), headers_in(head)
-        if status is None or fields is None or len(head) > _MOST_OCTETS or not call.known.prepared.is_plain(int(status[1])):
+        if status is None or fields is None or len(fields.pairs) > MAX_FIELDS or not call.known.prepared.is_plain(int(status[1])):
             return None
         form = self._made(call, Response(int(status[1]), fields, b"", status[2].decode())) if _is_kept(fields) else None
         if form is not None and forms.cuts is not None:

@@ -22,7 +22,7 @@ REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CALLER_KEY = b"gwk_"
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?((?:[!-~](?:[ -~\t]*[!-~])?)?)")
-_TEXT = re.compile(rb"(?:[!-~](?:[ -~]*[!-~])?)?")  # without the blanks around it, which are no part of a value
+_VISIBLE = bytes(range(0x20, 0x7F))
 HEAD_END = b"\r\n\r\n"
 _MOST_OCTETS = 4096
 
@@ -119,21 +119,15 @@ def ids_of(cuts: Cuts | None, head: bytes) -> Ids | None:
 def told_by(cuts: Cuts, head: bytes) -> tuple[list[bytes], int] | None:
     """The values that ``cuts`` takes out of an answer's ``head``, but for the length of its body, and that length; None where one is not
     what it should be, or where there is no length."""
-    values, length = [], -1
-    places = cuts.places
-    at = 0
-    for name in cuts.names:
-        value = head[places[at] : places[at + 1]]
-        at += 2
-        if name != b"content-length":
-            if not _TEXT.fullmatch(value):
-                return None
-            values.append(value)
-        elif value.isdigit() and len(value) <= 12:
-            length = int(value)
-        else:
+    places, names = cuts.places, cuts.names
+    values = [head[places[n] : places[n + 1]] for n in range(0, len(places), 2)]
+    if b"".join(values).translate(None, _VISIBLE) or b"content-length" not in names:
+        return None
+    length = values.pop(names.index(b"content-length"))
+    for value in values:
+        if value != value.strip():  # blanks around a value are no part of it
             return None
-    return None if length < 0 else (values, length)
+    return (values, int(length)) if length.isdigit() and len(length) <= 12 else None
 
 
 def cuts_of(head: bytes, new: New = OF_REQUESTS) -> Cuts | None:

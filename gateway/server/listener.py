@@ -70,6 +70,7 @@ class DataConnection(CallerConnection):
         shedder = server.shedder
         self.let_in = shedder.share < 1.0 and self._waits() and is_whole_and_plain(data)
         if self.let_in and shedder.sheds(self.batch):
+            self.head = None
             self.give(server.refusal(data), self._loop.time(), batch=self.batch)
             self._at_rest = True
             return
@@ -81,7 +82,7 @@ class DataConnection(CallerConnection):
             if shortcut(self, data):
                 return True
         cuts = cuts_of(data[: data.find(HEAD_END) + 4])
-        if cuts is None or cuts == self.cuts:
+        if cuts == self.cuts:
             return False
         self.cuts = cuts  # as long as the last one was, its values were not
         return any(shortcut(self, data) for shortcut in self._shortcuts)

@@ -42,6 +42,17 @@ def test_an_answer_is_the_same_each_time(stage: Stage, name: str, element: str) 
     assert not stage.pair.slow.taken
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_any_answer_to_a_call_that_took_the_fast_path(stage: Stage, name: str) -> None:
+    """Plain calls in between see to it that a connection is at hand, whatever the answer before did to its own."""
+    number = fresh()
+    agent = AGENT.format(number)
+    plain = [Play((get(f"/c{number}/{n}/plain", agent),)) for n in range(5)]
+    begun = stage.pair.fast.taken["begun"]
+    stage.compare([*plain, Play((get(f"/c{number}/1/{name}", agent),)), *plain, Play((get(f"/c{number}/2/{name}", agent),)), *plain])
+    assert stage.pair.fast.taken["begun"] - begun >= 8
+
+
 @pytest.mark.parametrize("name", ["plain", "fresh", "late", "chunked", "404", "500", "echo"])
 def test_several_connections_take_turns(stage: Stage, name: str) -> None:
     number = fresh()
