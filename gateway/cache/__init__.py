@@ -21,7 +21,7 @@ from gateway.cache.invalidation import EVERYTHING, Touched, is_write, place, seg
 from gateway.cache.joining import GIVEN, Joining
 from gateway.cache.key import Key, Owner
 from gateway.cache.looking import Looking, refused, wanted_by
-from gateway.cache.policy import CachePolicy, Decision, Lifetimes, Rule
+from gateway.cache.policy import CachePolicy, Decision, Lifetimes, Rule, uniform
 from gateway.cache.repeating import Repeatable
 from gateway.cache.store import CacheStore
 from gateway.cache.writing import Numbered, Writing
@@ -130,10 +130,9 @@ class Cache:
         """What policy holds for a raw path without hub, spelled as everybody spells it."""
         return self._looking.policy(element).decide(resource)
 
-    def uniform(self, element: str) -> Decision | None:
-        """The same, where it holds for all that is not metadata; None where there are rules."""
-        policy = self._looking.policy(element)
-        return None if policy.rules else policy.decide("/")
+    def uniform(self, element: str, first: str) -> Decision | None:
+        """The same, where it holds for all such paths whose first part is ``first``; None where a rule may tell them apart."""
+        return uniform(self._looking.policy(element), first)
 
     def unstored(self, request: Request, target: Target, response: Response) -> str | None:
         """Why an answer with these fields to ``request`` is not stored, whenever it comes; None where that is not certain."""

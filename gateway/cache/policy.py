@@ -106,6 +106,14 @@ class CachePolicy:
         return Decision(self.enabled if enabled is None else enabled, self.lifetimes._replace(**said) if said else self.lifetimes, by)
 
 
+def uniform(policy: CachePolicy, first: str) -> Decision | None:
+    """What holds for all raw paths without hub that begin with the part ``first``, where that is the same; None where a rule may tell them
+    apart."""
+    if f"/{first}".startswith(_METADATA_BEGINS) or any(rule.path.split("/")[1:2] in ([first], []) for rule in policy.rules):
+        return None
+    return None if any(_WILD.search(rule.path.split("/")[1]) for rule in policy.rules) else policy.decide(f"/{first}")
+
+
 def plain(path: str) -> str:
     """The raw ``path`` as an operator would write it: decoded once, single slashes; a rule is not got around by another spelling."""
     if "%" not in path and "//" not in path:
@@ -153,4 +161,5 @@ METADATA = tuple(
     Rule(path, ttl=_HOUR_S, stale_while_revalidate=_DAY_S, stale_if_error=_DAY_S)
     for path in ("/objects", "/objects/*/metadata", "/elements/**", "/hubs/**")
 )
+_WILD = re.compile(r"[^A-Za-z0-9_-]")
 _METADATA_BEGINS = ("/objects", "/elements", "/hubs")

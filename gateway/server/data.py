@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, cast
 
 import structlog
@@ -27,8 +24,10 @@ from gateway.server.fastpath import FastPath
 from gateway.server.listen_settings import ListenSettings
 from gateway.server.listener import DataConnection, GuardedServer
 from gateway.server.problems import problem
+from gateway.server.refusals import TOO_MUCH, Refusals, spoken
 from gateway.server.shedding import Shedder, request_id_of
 from gateway.server.standing import Standing
+from gateway.server.turn import Recorded, Turn
 from gateway.server.underway import Underway
 from gateway.telemetry import Telemetry
 from gateway.telemetry.ids import new_id
@@ -36,8 +35,6 @@ from gateway.telemetry.tracing import Tracing
 from gateway.upstream.headers import VIA
 
 log = structlog.get_logger("gateway.server")
-
-_TOO_MUCH = "calls come faster than they can be served"
 
 
 class DataListener:
@@ -62,7 +59,7 @@ class DataListener:
         self.shedder = Shedder(settings.overload_lag)
         self._repeating: FastPath | None = None
         self._forwarding: FastForwarding | None = None
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
 
     def server(self) -> GuardedServer:
         """The factory of this listener's connections."""
@@ -89,8 +86,8 @@ class DataListener:
         headers = intake.headers_of(message)
         exchange = intake.begin(message, headers, started, self._tracing)
         self._telemetry.begin(exchange)
-        turn = _Turn(exchange, message.method, headers, http_1_0=message.version < (1, 1))
-        with _Recorded(self, connection, turn):
+        turn = Turn(exchange, message.method, headers, http_1_0=message.version < (1, 1))
+        with Recorded(self.record, connection, turn):
             response = await self._answered(self._handled(connection, message, payload, turn), exchange)
             in_step = turn.in_step and not connection.spoiled
             turn.kept = in_step and not message.should_close and payload.is_eof() and not self._draining()
@@ -103,8 +100,8 @@ class DataListener:
 
     async def _finish(self, connection: DataConnection, underway: Underway) -> bool:
         """Answer a request that took the fast path and cannot end there; whether the connection may be kept."""
-        turn = _Turn(underway.exchange, underway.exchange.method, Headers())
-        with _Recorded(self, connection, turn):
+        turn = Turn(underway.exchange, underway.exchange.method, Headers())
+        with Recorded(self.record, connection, turn):
             call = underway.call()
             turn.headers, turn.request = call.request.headers, call.request
             resuming = self._pipeline.resume(call, underway.passage(), underway.found())
@@ -113,7 +110,7 @@ class DataListener:
             await self._write(connection, response, turn)
         return turn.kept
 
-    async def _handled(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader, turn: _Turn) -> Response:
+    async def _handled(self, connection: DataConnection, message: RawRequestMessage, payload: StreamReader, turn: Turn) -> Response:
         headers, exchange = turn.headers, turn.exchange
         if self._cors is not None and is_preflight(message.method, headers):
             response = await self._preflight(self._cors, message, headers, exchange)
@@ -133,23 +130,23 @@ class DataListener:
             response = await handling
             exchange.status = response.status
         except GatewayError as error:
-            return _spoken(error, exchange)
+            return spoken(error, exchange)
         except Exception as error:  # whatever it is, it is ours, and its text may hold anything
             log.error("call failed", error=type(error).__name__, where=where(error), request_id=exchange.request_id)
-            return _spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
+            return spoken(Internal("this is a fault in the gateway; its log has the request id"), exchange)
         return response
 
-    async def _write(self, connection: DataConnection, response: Response, turn: _Turn) -> None:
+    async def _write(self, connection: DataConnection, response: Response, turn: Turn) -> None:
         exchange = turn.exchange
         if self._cors is not None:
             response = self._cors.stamped(turn.method, turn.headers, response, exchange)
         exchange.answering = now = time.monotonic()
         await answer.write(connection, response, exchange, method=turn.method, http_1_0=turn.http_1_0, keep_alive=turn.kept, now=now)
 
-    def record(self, connection: DataConnection, turn: _Turn) -> None:
+    def record(self, connection: DataConnection, turn: Turn) -> None:
         """Write down what became of a call."""
         exchange = turn.exchange
-        exchange.bytes_up = _octets(turn.request)
+        exchange.bytes_up = turn.bytes_up
         connection.batch = exchange.batch
         exchange.total_seconds = time.monotonic() - exchange.started
         self._telemetry.record(exchange)
@@ -182,7 +179,7 @@ class DataListener:
         exchange.phase = "parse"
         self._telemetry.begin(exchange)
         try:
-            response = _spoken(BadRequest("the request is not proper HTTP/1.1"), exchange)
+            response = spoken(BadRequest("the request is not proper HTTP/1.1"), exchange)
             await answer.write(connection, response, exchange, method="", http_1_0=False, keep_alive=False, now=now)
             return False
         finally:
@@ -191,7 +188,7 @@ class DataListener:
 
     def _let_in(self, connection: DataConnection) -> None:
         if self.shedder.share < 1.0 and not connection.let_in and self.shedder.sheds(connection.batch):
-            raise Overloaded(_TOO_MUCH, retry_after=1)
+            raise Overloaded(TOO_MUCH, retry_after=1)
 
     def _shed(self, data: bytes) -> bytes:
         """The whole answer to a request that is refused without being read."""
@@ -210,7 +207,7 @@ class DataListener:
         now = time.monotonic()
         exchange = Exchange(new_id(), "UNKNOWN", "", now, time.time())
         exchange.phase = "accept"
-        body = _spoken(Overloaded("all connections are taken", retry_after=1), exchange).body
+        body = spoken(Overloaded("all connections are taken", retry_after=1), exchange).body
         self._telemetry.record(exchange)
         fields = f"X-Request-Id: {exchange.request_id}\r\nVia: {VIA}\r\nContent-Length: {len(cast('bytes', body))}\r\n\r\n"
         return fields.encode() + cast("bytes", body)
@@ -236,88 +233,5 @@ class DataListener:
         return keep
 
 
-@dataclass(slots=True)
-class _Turn:
-    """One request and its answer. ``in_step``: it is known where the next request begins; ``kept``: its connection may be."""
-
-    exchange: Exchange
-    method: str
-    headers: Headers
-    request: Request | None = None
-    http_1_0: bool = False
-    in_step: bool = False
-    kept: bool = False
-
-
-class _Recorded:
-    """Whatever happens to a call inside, one record of it. A class, since a generator would cost two microseconds a call."""
-
-    __slots__ = ("_connection", "_listener", "_turn")
-
-    def __init__(self, listener: DataListener, connection: DataConnection, turn: _Turn) -> None:
-        self._listener = listener
-        self._connection = connection
-        self._turn = turn
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        turn = self._turn
-        exchange = turn.exchange
-        broken = isinstance(error, answer.BrokenOff)
-        if isinstance(error, answer.BrokenOff):
-            exchange.outcome, turn.kept = f"broken-off:{error.error.slug}", False
-        elif isinstance(error, (asyncio.CancelledError, ConnectionError)):
-            exchange.outcome = "caller-left"
-            exchange.status = exchange.status or 499
-        self._listener.record(self._connection, turn)
-        return broken
-
-
-class _Refusals:
-    """Answers to calls that are shed. All that differs in those of one second is the id, so they are made from one."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._made = b""
-        self._id = b""
-        self._octets = 0
-
-    def answer(self, exchange: Exchange) -> bytes:
-        """The whole answer; ``exchange`` learns how it ended."""
-        request_id = exchange.request_id.encode()
-        if int(exchange.time) != self._second:
-            self._make(exchange)
-        if len(request_id) != len(self._id):  # the length of the body would be another
-            return b"".join(answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), exchange), exchange))
-        exchange.status, exchange.problem, exchange.outcome = Overloaded.status, Overloaded.slug, Overloaded.slug
-        exchange.note("accept", Overloaded.slug, _TOO_MUCH)
-        exchange.bytes_down = self._octets
-        return self._made.replace(self._id, request_id)
-
-    def _make(self, exchange: Exchange) -> None:
-        # With an id of ours, which cannot be part of anything else in it.
-        first = Exchange(new_id(), "GET", "", exchange.started, exchange.time)
-        first.answering = first.started
-        self._made = b"".join(answer.whole(_spoken(Overloaded(_TOO_MUCH, retry_after=1), first), first))
-        self._id, self._octets, self._second = first.request_id.encode(), first.bytes_down, int(exchange.time)
-
-
-def _spoken(error: GatewayError, exchange: Exchange) -> Response:
-    exchange.status = error.status
-    exchange.problem = error.slug
-    exchange.outcome = error.slug
-    if not exchange.decisions or exchange.decisions[-1][2] != error.detail:  # else the room has said so itself
-        exchange.note(exchange.phase, error.slug, error.detail)
-    return problem(error, exchange.request_id)
-
-
 def _close_delimited(response: Response, http_1_0: bool) -> bool:
     return http_1_0 and not isinstance(response.body, bytes) and response.body.length is None
-
-
-def _octets(request: Request | None) -> int:
-    if request is None:
-        return 0
-    return len(request.body) if isinstance(request.body, bytes) else getattr(request.body, "octets", 0)

@@ -25,11 +25,10 @@ from typing import Any
 
 from gateway.cache import Cache
 from gateway.cache.key import Key
-from gateway.cache.policy import Decision
 from gateway.exchange import Request
 from gateway.paths import shape_of
 from gateway.pipeline import Pipeline
-from gateway.server.fastpath import Stamped, milliseconds
+from gateway.server.fastpath import Stamped, make_room, milliseconds
 from gateway.server.forms import Forms, Learning
 from gateway.server.heads import HEAD_END, ids_of, told_by
 from gateway.server.known_callers import LINE, SPECIAL_OCTETS, KnownCallers
@@ -42,6 +41,7 @@ from gateway.telemetry.ids import Drawn
 
 _CALLER_KEY = b"gwk_"
 _LONGEST_LINE, _LONGEST_HEAD = 1024, 8192
+_MOST_KINDS = 64  # callers choose the paths
 
 
 class FastForwarding:
@@ -57,6 +57,7 @@ class FastForwarding:
         self._longest_line = min(_LONGEST_LINE, settings.max_line_bytes // 2)
         self._longest_head = settings.max_head_bytes // 2
         self._callers = KnownCallers(pipeline, standing)
+        self._known = self._callers.known
         self._learning = Learning(pipeline.cache, telemetry, stamped)
         self._drawn = Drawn()
 
@@ -65,7 +66,7 @@ class FastForwarding:
         started = monotonic()
         end, at, cuts = data.find(HEAD_END) + 4, data.find(b"\r\n"), caller.cuts
         head = data if end == len(data) else data[:end]
-        known = self._callers.known.get((head if cuts is None else cuts.rest(head))[at:]) if 0 < at < end else None
+        known = self._known.get((head if cuts is None else cuts.rest(head))[at:]) if 0 < at < end else None
         if known is None or known.points != (() if cuts is None else cuts.points) or (ids := ids_of(cuts, head)) is None:
             return False
         line = LINE.fullmatch(head, 0, at)
@@ -99,9 +100,9 @@ class FastForwarding:
         call.started, call.time = started, now
         call.flight = call.key = call._exchange = None
         call.holds = True
-        return self._leave(call)
+        return self._leave(call, first)
 
-    def _leave(self, call: Underway) -> bool:
+    def _leave(self, call: Underway, first: bytes) -> bool:
         """Ask all rooms, and send it; False: one of them says that it cannot go at once, and nothing was done."""
         known = call.known
         prepared = known.prepared
@@ -111,7 +112,7 @@ class FastForwarding:
         connection = prepared.pool.take_idle()
         if connection is None or connection.transport is None:
             return False
-        if not self._look(call):
+        if not self._look(call, first):
             prepared.pool.put_back(connection)
             return False
         now = monotonic()
@@ -134,15 +135,13 @@ class FastForwarding:
             self._standing.keys.used(known.record.caller, call.time)
         return True
 
-    def _look(self, call: Underway) -> bool:
+    def _look(self, call: Underway, first: bytes) -> bool:
         """Ask the cache; False: there is something that the corridor must look at."""
         known, cache = call.known, self._cache
-        kind: bytes | tuple[bytes, Decision] = call.method
-        if kind == b"GET" and known.uniform is None:
-            kind = kind, cache.decide(known.record.element, call.resource)
-        forms = known.forms.get(kind)
+        kind = call.method, first
+        forms = known.kinds.get(kind)
         if forms is None:
-            forms = known.forms[kind] = self._forms(call)
+            forms = self._forms(call, kind)
         call.forms = forms
         if forms.past is not None:
             call.asked, call.overtaken = call.time, cache.overtaken
@@ -155,10 +154,22 @@ class FastForwarding:
         call.asked, call.overtaken = call.time, flight.seen
         return True
 
-    def _forms(self, call: Underway) -> Forms:
-        request = replace(call.known.request, method=call.method.decode(), target=call.target.decode())
-        target = call.its_target()
-        return Forms(self._cache.past(request, target), self._cache.decide(target.element, target.resource))
+    def _forms(self, call: Underway, kind: tuple[bytes, bytes]) -> Forms:
+        """Those of calls of this ``kind``, method and first part of the path, or, where a rule of the cache may tell them apart, of those
+        of which it says the same."""
+        known, cache, element = call.known, self._cache, call.known.record.element
+        reads = kind[0] == b"GET"
+        uniform = cache.uniform(element, call.resource.split("/")[1]) if reads else None
+        decision = cache.decide(element, call.resource) if uniform is None else uniform
+        by = kind[0], decision if reads else None
+        forms = known.forms.get(by)
+        if forms is None:
+            request = replace(known.request, method=call.method.decode(), target=call.target.decode())
+            forms = known.forms[by] = Forms(cache.past(request, call.its_target()), decision)
+        if uniform is not None or not reads:
+            make_room(known.kinds, _MOST_KINDS)
+            known.kinds[kind] = forms
+        return forms
 
     def answer(self, call: Underway, data: bytes) -> bool:
         """Give the caller what its upstream said first; False: it is not known, and nothing was done."""

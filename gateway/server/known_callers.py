@@ -35,11 +35,12 @@ _MOST_CALLERS = 1024
 
 
 class KnownCaller:
-    """What calls have in common whose heads have the same fields. ``uniform``: what the cache's policy says of each of them, if it says
-    the same; ``until`` its key holds, by the wall clock."""
+    """What calls have in common whose heads have the same fields. ``forms`` are those of their answers, by method and by what the
+    cache's policy says of the path, and ``kinds`` the same by method and first part of the path, where that decides it; ``until`` its key
+    holds, by the wall clock."""
 
     __slots__ = (
-        "base", "batch", "fields", "forms", "methods", "negotiates", "of", "points", "prepared", "record", "request", "uniform", "until",
+        "base", "batch", "fields", "forms", "kinds", "methods", "negotiates", "of", "points", "prepared", "record", "request", "until",
         "up", "used_at",
     )  # fmt: skip
 
@@ -51,7 +52,6 @@ class KnownCaller:
         prepared: Prepared,
         request: Request,
         record: Exchange,
-        uniform: Decision | None,
     ) -> None:
         self.fields = fields
         self.points = () if cuts is None else cuts.points
@@ -62,12 +62,12 @@ class KnownCaller:
         self.prepared = prepared
         self.request = request
         self.record = record
-        self.uniform = uniform
         self.of = key_of(replace(request, method="GET"), prepared.target)
         """The key of such calls in the cache, but for what they ask for."""
         self.negotiates = negotiated(request.headers)
         self.base, self.up = prepared.path, prepared.head(request)
-        self.forms: dict[bytes | tuple[bytes, Decision], Forms] = {}
+        self.forms: dict[tuple[bytes, Decision | None], Forms] = {}
+        self.kinds: dict[tuple[bytes, bytes], Forms] = {}
 
 
 class KnownCallers:
@@ -121,7 +121,7 @@ class KnownCallers:
         if prepared is None or key is None or key.previous_digest is not None:  # a rotated key's two texts end at different times
             return None
         bare = replace(request, interim=None, body=b"")
-        return KnownCaller(fields, cuts, key, prepared, bare, record, self._pipeline.cache.uniform(target.element))
+        return KnownCaller(fields, cuts, key, prepared, bare, record)
 
 
 def _is_known_to_be_harmless(head: bytes, request: Request) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import io
 import json
+import logging
 import shutil
 import threading
 from base64 import b64encode
@@ -18,9 +19,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import pytest
+import structlog
 
 from gateway import app
 from gateway.config import load_for_serving
@@ -32,7 +34,6 @@ from gateway.server.data import DataListener
 from gateway.server.fastforward import FastForwarding
 from gateway.server.fastpath import FastPath
 from gateway.server.listener import DataConnection
-from gateway.telemetry.logs import configure
 from tests.acceptance.commands import exchange
 from tests.canary.planted import secret
 from tests.support.answers import Answer
@@ -174,7 +175,6 @@ class Pair:
 def ground(folder: Path) -> Ground:
     """Make rows that both copy."""
     folder.mkdir()
-    configure("warning", io.StringIO())
     _configure(folder, f"http://127.0.0.1:9{BASE}", fast=True)
     config, _, masters = load_for_serving(folder / "gateway.toml", ENVIRON)
     path = config.database_path()
@@ -193,7 +193,8 @@ def ground(folder: Path) -> Ground:
                 keys[name] = (await verbs.create_key(NewKey.model_validate({"name": name, **more}), actor="test")).key
             return Ground(folder, keys, handles)
 
-    return asyncio.run(rows())
+    with _logging(io.StringIO()):
+        return asyncio.run(rows())
 
 
 ENVIRON = {
@@ -210,11 +211,26 @@ def _configure(folder: Path, base: str, *, fast: bool, first: str = "", more: st
 
 
 @contextmanager
+def _logging(output: TextIO) -> Iterator[None]:
+    """Warnings go to ``output`` while inside. Unlike the gateway's own set-up, which is for a whole process, no logger keeps it."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.WriteLoggerFactory(output),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+
+
+@contextmanager
 def running(ground: Ground, folder: Path, *, first: str = "", more: str = "") -> Iterator[Pair]:
     """Both gateways, while inside. ``first``, ``more``: further TOML, among the dotted keys and at the end of the file."""
     with contextlib.ExitStack() as stack:
         log = io.StringIO()
-        configure("warning", log)
+        stack.enter_context(_logging(log))
         origins = [stack.enter_context(Origin()) for _ in range(2)]
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         loop = stack.enter_context(_loop())
