@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import secrets
 import socket
@@ -23,6 +24,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from bench.origin import Origin
 from bench.steps.inprocess import Factory, Loop, connected
@@ -38,7 +41,6 @@ from gateway.operations import Operations
 from gateway.paths import PREFIX
 from gateway.server.listener import GuardedServer
 from gateway.telemetry import Telemetry
-from gateway.telemetry.logs import configure
 
 _CONFIG = """
 [environments.dev]
@@ -117,7 +119,8 @@ def playing(*, fast_path: bool = True, more: str = "") -> Iterator[Scene]:
     # Letters and digits alone: up to the first other sign a secret is looked for in each answer, and by chance there may be none.
     given = [secrets.token_hex(32) for _ in range(3)]
     expected = "User {}, Organization {}, Element {}".format(*given).encode()
-    configure("error", sys.stderr)
+    # Not the gateway's own set-up: that is for a whole process, and each logger keeps it.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR), cache_logger_on_first_use=False)
     loop = Loop(lambda: Origin(expected))
     before = gc.get_threshold()
     with tempfile.TemporaryDirectory(prefix="gateway-walks-") as name, Path(os.devnull).open("w") as null, contextlib.redirect_stdout(null):
@@ -131,6 +134,7 @@ def playing(*, fast_path: bool = True, more: str = "") -> Iterator[Scene]:
             gc.freeze()
             yield scene
         finally:
+            structlog.reset_defaults()
             gc.set_threshold(*before)
             gc.unfreeze()
             loop.run_until_complete(stack.aclose())
