@@ -13,7 +13,10 @@ from tests.support.cases import BASE
 from tests.support.origin import chunked
 
 # The gateways draw ids in their thread while Hypothesis draws requests in this one; neither is disturbed.
-pytestmark = [pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"), pytest.mark.filterwarnings("ignore:Generating overly large repr")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
+]
 
 SCRIPTED = (
     "plain",
