@@ -130,7 +130,7 @@ def playing(*, fast_path: bool = True, more: str = "") -> Iterator[Scene]:
             scene = loop.run_until_complete(
                 stack.enter_async_context(_running(loop, Path(name), given, {"fast_path": str(fast_path).lower(), "more": more}))
             )
-            gc.set_threshold(20_000, 20, 50)  # as gateway/app.py does for its process
+            gc.set_threshold(100_000, 50, 100)  # as gateway/app.py does for its process
             gc.freeze()
             yield scene
         finally:

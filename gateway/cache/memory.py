@@ -37,7 +37,8 @@ class _Kept:
 
     def end(self) -> None:
         self.alive = False
-        for what, tell in self.gone.items():
+        gone, self.gone = self.gone, {}
+        for what, tell in gone.items():
             tell(what)
 
 

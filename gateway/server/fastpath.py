@@ -10,7 +10,8 @@ Why this may be done, and gives what the corridor would have given:
   and mappings (any change of either begins a new one), no pause anywhere, the entry itself still on its shelf. Until the next second by
   which ``Age`` or ``ttl`` would change, its octets are kept; then they are made anew, by the same functions that the corridor uses. A key
   that expires ends that time, too. What would be answered in another way is left to the corridor: while the gateway drains or is
-  overloaded, where a connection shows a certificate, where the call is traced.
+  overloaded, where the call is traced. Nothing is learned from a connection that shows a certificate; where a head names a key, as each
+  that is learned does, a certificate has no say.
 * **What is left behind is the same.** Each call has its ids, its duration, its line, its record and its count; they are noted down in one
   tuple, and worked out together (``telemetry.repeated``). When a key and an entry were last used is told once a second.
 * **The connection is as before.** It must be at rest: nothing half received, nothing waiting, nothing unsent that the caller does not
@@ -90,7 +91,7 @@ class FastPath:
         self._known: dict[bytes, KnownAnswer] = {}
         self._seen: dict[int, None] = {}  # heads that were answered from the cache once
         self._drawn = Drawn()
-        standing.when_changed(self._known.clear)
+        standing.when_changed(self._forget_all)
 
     def answer(self, connection: DataConnection, data: bytes) -> bool:
         """Answer what was received on a ``connection`` at rest; False: it is not known, nothing was done."""
@@ -144,8 +145,14 @@ class FastPath:
         return True
 
     def _drop(self, rest: bytes) -> None:
-        """What was known is stored no more, and is not to be held here either."""
-        self._known.pop(rest, None)
+        """It is known no more, and nobody need tell of it."""
+        known = self._known.pop(rest, None)
+        if known is not None:
+            known.held.gone.pop(rest, None)
+
+    def _forget_all(self) -> None:
+        for rest in list(self._known):
+            self._drop(rest)
 
     async def learn(self, connection: DataConnection, head: bytes, request: Request) -> None:
         """The corridor answered ``request``, which came as ``head``, from the cache: know the answer, if that happened before."""
@@ -172,9 +179,10 @@ class FastPath:
             return
         key, stored = found
         if key.previous_digest is None:  # a rotated key's two texts end at different times
-            make_room(self._known, MOST_KNOWN)
+            if len(self._known) >= MOST_KNOWN:
+                self._drop(next(iter(self._known)))
             self._known[rest] = KnownAnswer(rest, cuts, key, stored, call)
-            stored.held.gone[rest] = self._drop
+            stored.held.gone[rest] = self._drop  # what is stored no more is not to be held here either
 
     async def watch(self) -> None:
         """Endless: have what was answered recorded soon, and forget what nobody asks for any more."""

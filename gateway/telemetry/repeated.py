@@ -12,7 +12,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, Protocol
 
-from gateway.exchange import Exchange, Pair
+from gateway.exchange import Exchange
 from gateway.telemetry.access_log import id_of, line_end, line_middle, line_start, milliseconds
 from gateway.telemetry.ids import new_traceparent
 from gateway.telemetry.tally import SAMPLED, Tally
@@ -70,7 +70,7 @@ class Forwards:
     it started, the same by the wall clock, path, its shape, what is left of the budget, the upstream's request id, octets up and down,
     seconds until its answer began, upstream, and until its end, how many stored answers it took)``."""
 
-    __slots__ = ("_before", "_behind", "_exchange", "_limits", "_status", "_tally", "_upstream", "_upstreams")
+    __slots__ = ("_before", "_behind", "_exchange", "_status", "_tally", "_upstream", "_upstreams")
 
     def __init__(self, exchange: Exchange, tally: Tally, upstream: Callable[[Exchange, str], tuple[str, Tally]]) -> None:
         """``upstream`` tells how a path's shape is called where such calls are counted, and where that is."""
@@ -78,7 +78,6 @@ class Forwards:
         self._tally = tally
         self._upstream = upstream
         self._upstreams: dict[str, tuple[str, Tally]] = {}
-        self._limits: tuple[Pair, ...] = exchange.rate_limit[:1]
         before, _, behind = line_middle(exchange).partition(f'"path": {id_of(exchange.path)}')
         self._before, self._behind = before + '"path": "', '"' + behind
         self._status = exchange.upstream_status

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.server import fastpath
 from gateway.server.listener import DataConnection
 from gateway.telemetry.metrics import MAX_SHAPES
 from tests.fastpath.asking import AGENT, SCRIPTS, get, post
@@ -57,6 +58,22 @@ def test_a_purge_lets_go_of_what_was_known_at_once(pair: Pair) -> None:
     assert known_answers(side) == 5
     assert side.operator("POST", "/admin/v1/cache:purge", {"customer": "acme"}).status < 300
     assert known_answers(side) == 0
+
+
+def test_an_entry_tells_no_more_heads_than_are_known(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastpath, "MOST_KNOWN", 4)
+    side = pair.fast
+    caller = pair.caller(side)
+    for number in range(12):  # heads without end for one stored answer
+        for _ in range(4):
+            ask(side, caller, get("/c/9/fresh", AGENT.format(f"number {number}")))
+    assert side.taken["repeated"] >= 12
+    repeating: Any = side.listener._repeating
+    told = side.at(lambda: {len(known.held.gone) for known in repeating._known.values()})
+    assert told == {known_answers(side)} == {4}
+    held = side.at(lambda: next(iter(repeating._known.values())).held)
+    side.at(repeating._forget_all)
+    assert not held.gone
 
 
 def test_a_write_lets_go_of_what_was_known_at_once(pair: Pair) -> None:
