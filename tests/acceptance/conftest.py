@@ -19,7 +19,7 @@ upstream.response_timeout = "2s"
 breaker.enabled = false
 [elements.window5]
 limits = ["5/2s"]
-cache.ttl = "60s"
+cache.ttl = "20m"
 [elements.exact50]
 limits = ["50/60s", "100000/day"]
 [elements.bycustomer]
@@ -38,7 +38,7 @@ limits = ["2/day"]
 [elements.fewamonth]
 limits = ["2/month"]
 [elements.cached]
-cache.ttl = "60s"
+cache.ttl = "20m"
 breaker.enabled = false
 [[elements.cached.cache.rules]]
 path = "/objects/**"
@@ -47,7 +47,7 @@ ttl = "1h"
 path = "/lists/**"
 enabled = false
 [elements.quick]
-cache.ttl = "1s"
+cache.ttl = "2s"
 [elements.erring]
 limits = ["5/60s"]
 breaker.enabled = false

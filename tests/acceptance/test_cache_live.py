@@ -19,7 +19,7 @@ def test_a_miss_then_hits(world: World, acme: Mapped) -> None:
     second = acme.get("/contacts?pageSize=3")
     found = re.fullmatch(r"gateway; hit; ttl=(\d+)", second.value("cache-status"))
     assert found
-    assert 55 <= int(found[1]) <= 60
+    assert 1100 <= int(found[1]) <= 1200
     assert 0 <= int(second.value("age")) <= 5
     assert second.body == first.body
     for name in ("content-type", "elements-returned-count", "elements-request-id"):
@@ -32,7 +32,7 @@ def test_age_grows_and_ends(world: World) -> None:
     quick = world.customer("quick", like="sfdc")
     quick.get("/contacts")
     assert is_hit(quick.get("/contacts"))
-    time.sleep(1.1)
+    time.sleep(2.1)
     assert not is_hit(quick.get("/contacts"))
 
 

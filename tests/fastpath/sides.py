@@ -63,7 +63,7 @@ listen.write_timeout = "1s"
 listen.drain_timeout = "2s"
 listen.max_body_bytes = "64KiB"
 %(first)s
-upstream.response_timeout = "2s"
+upstream.response_timeout = "%(patience)s"
 upstream.body_timeout = "1s"
 [elements.plain]
 breaker.enabled = false
@@ -71,7 +71,7 @@ limit_signals = []
 [elements.kept]
 breaker.enabled = false
 limit_signals = []
-cache.ttl = "60s"
+cache.ttl = "1d"
 [[elements.kept.cache.rules]]
 path = "/closed/**"
 enabled = false
@@ -206,8 +206,9 @@ ENVIRON = {
 }
 
 
-def _configure(folder: Path, base: str, *, fast: bool, first: str = "", more: str = "") -> None:
-    (folder / "gateway.toml").write_text(_CONFIG % {"base": base, "fast": str(fast).lower(), "first": first, "more": more}, "utf-8")
+def _configure(folder: Path, base: str, *, fast: bool, first: str = "", more: str = "", patience: str = "2s") -> None:
+    words = {"base": base, "fast": str(fast).lower(), "first": first, "more": more, "patience": patience}
+    (folder / "gateway.toml").write_text(_CONFIG % words, "utf-8")
 
 
 @contextmanager
@@ -226,8 +227,9 @@ def _logging(output: TextIO) -> Iterator[None]:
 
 
 @contextmanager
-def running(ground: Ground, folder: Path, *, first: str = "", more: str = "") -> Iterator[Pair]:
-    """Both gateways, while inside. ``first``, ``more``: further TOML, among the dotted keys and at the end of the file."""
+def running(ground: Ground, folder: Path, *, first: str = "", more: str = "", patience: str = "2s") -> Iterator[Pair]:
+    """Both gateways, while inside. ``first``, ``more``: further TOML, among the dotted keys and at the end of the file. ``patience``: how
+    long they wait for an upstream's answer."""
     with contextlib.ExitStack() as stack:
         log = io.StringIO()
         stack.enter_context(_logging(log))
@@ -239,7 +241,7 @@ def running(ground: Ground, folder: Path, *, first: str = "", more: str = "") ->
             _watch(patch, side)
             place = folder / ("fast" if side.fast else "slow")
             shutil.copytree(ground.folder, place)
-            _configure(place, f"http://{side.origin.authority}{BASE}", fast=side.fast, first=first, more=more)
+            _configure(place, f"http://{side.origin.authority}{BASE}", fast=side.fast, first=first, more=more, patience=patience)
             opening = side.stack.enter_async_context(_serving(side, place, patch))
             stack.callback(_run, loop, side.stack.aclose)
             asyncio.run_coroutine_threadsafe(opening, loop).result(20)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fastpath.asking import NO_STORE, SCRIPTS, get
 from tests.fastpath.conftest import Make
-from tests.fastpath.leaving import AGENT_1, FIRST, MORE, begun, known, read
+from tests.fastpath.leaving import AGENT_1, MORE, begun, known, read
 from tests.fastpath.playing import Play, Stage
 from tests.fastpath.sides import Ground, Pair, running
 from tests.support.origin import script
@@ -19,7 +19,7 @@ from tests.support.origin import script
 
 @pytest.fixture(scope="module")
 def made(rows: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with running(rows, tmp_path_factory.mktemp("leaving"), first=FIRST, more=MORE) as pair:
+    with running(rows, tmp_path_factory.mktemp("crowds"), first="upstream.max_connections = 300", more=MORE, patience="20s") as pair:
         yield pair
 
 
@@ -30,7 +30,8 @@ def stage(made: Pair) -> Iterator[Stage]:
     stage = Stage(made)
     yield stage
     stage.settled()
-    stage.compare([Play((get(f"/after/{n}/plain", AGENT_1, element="narrowed"),)) for n in range(5)])
+    # One side was busy before the other: their windows began at different times.
+    stage.compare([Play((get(f"/after/{n}/plain", AGENT_1, element="narrowed"),)) for n in range(5)], slack=60)
 
 
 @pytest.mark.parametrize("name", ["plain", "fresh", "slow", "chunked", "404"])
@@ -43,7 +44,7 @@ def test_two_hundred_connections_at_once(stage: Stage, name: str) -> None:
         for _ in range(2):
             for caller in callers:
                 caller.send(warm)
-            assert all((answer := caller.answer()) and answer.status == 200 for caller in callers)
+            assert {answer.status if (answer := caller.answer()) else None for caller in callers} == {200}
         before = side.taken["begun"]
         for number, caller in enumerate(callers):
             caller.send(side.filled(get(f"/many{name}/{number}/{name}", AGENT_1, element="narrowed")))
@@ -100,7 +101,7 @@ def test_upstream_connections_are_used_again(stage: Stage) -> None:
         for number in range(30):
             caller.send(side.filled(get(f"/again/{number}/plain", AGENT_1, element="narrowed")))
             assert caller.answer() is not None
-        assert len(side.origin.wires) - wires == 1
+        assert len(side.origin.wires) - wires <= 1
 
 
 def test_tasks_do_not_pile_up(own: Make) -> None:
