@@ -150,7 +150,8 @@ def test_what_is_new_in_each_answer_may_be_anything(stage: Stage, name: bytes, m
 
 
 @pytest.mark.parametrize(
-    "twin", ["Connection: close", "Set-Cookie: a=b", "Transfer-Encoding: chunked", "X-More: 1", "Cache-Control: max-age=86400", "Warning: x"]
+    "twin",
+    ["Connection: close", "Set-Cookie: a=b", "Transfer-Encoding: chunked", "X-More: 1", "Cache-Control: max-age=86400", "Warning: x"],
 )
 def test_a_form_that_is_nearly_the_known_one(stage: Stage, twin: str) -> None:
     number = fresh()
