@@ -36,8 +36,9 @@ from gateway.operations import Operations
 from gateway.paths import PREFIX
 from gateway.secret import Secret
 from gateway.server import intake
+from gateway.server.data_connection import DataConnection
 from gateway.server.listen_settings import ListenSettings
-from gateway.server.listener import DataConnection, GuardedServer
+from gateway.server.listener import GuardedServer
 from gateway.server.shedding import Shedder
 from gateway.settings import Config, EnvironmentConfig
 from gateway.upstream.credentials import Credentials

@@ -16,8 +16,9 @@ from bench.peers import BenchError
 from bench.steps.inprocess import connected
 from bench.steps.walk import WALKS, Caller, Walk
 from bench.steps.walks import Scene
+from gateway.server.data_connection import DataConnection
 from gateway.server.heads import cuts_of, ids_of
-from gateway.server.listener import DataConnection, GuardedServer
+from gateway.server.listener import GuardedServer
 
 CALLS = 50
 _WARM = 8

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
+from gateway.callers.keys import CallerKey
 from gateway.errors import RateLimited
+from gateway.exchange import Exchange, Instance, Pair, Request, Target
 from gateway.limits.calendar import period_around, zone_of
 from gateway.limits.memory import MemoryStore, tightest
 from gateway.limits.preference import wait_preferred
@@ -24,10 +26,6 @@ from gateway.limits.report import gates, rows, shares, waiting_by_element
 from gateway.limits.rules import Rules
 from gateway.limits.store import Draw, Grant, Key, Policy, Scope, State, Times, Verdict
 from gateway.limits.waiting import QueueFull, QueueSettings, TurnedOut, WaitingRoom
-
-if TYPE_CHECKING:
-    from gateway.callers.keys import CallerKey
-    from gateway.exchange import Exchange, Instance, Pair, Request, Target
 
 log = structlog.get_logger("gateway.limits")
 

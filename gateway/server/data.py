@@ -19,10 +19,11 @@ from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
 from gateway.server.connection import CallerConnection
 from gateway.server.cors import Cors, is_preflight
+from gateway.server.data_connection import DataConnection
 from gateway.server.fastforward import FastForwarding
 from gateway.server.fastpath import FastPath
 from gateway.server.listen_settings import ListenSettings
-from gateway.server.listener import DataConnection, GuardedServer
+from gateway.server.listener import GuardedServer
 from gateway.server.problems import problem
 from gateway.server.refusals import TOO_MUCH, Refusals, spoken
 from gateway.server.shedding import Shedder, request_id_of

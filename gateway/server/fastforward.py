@@ -28,12 +28,12 @@ from gateway.cache.key import Key
 from gateway.exchange import Request
 from gateway.paths import shape_of
 from gateway.pipeline import Pipeline
+from gateway.server.data_connection import DataConnection
 from gateway.server.fastpath import Stamped, make_room, milliseconds
 from gateway.server.forms import Forms, Learning
 from gateway.server.heads import HEAD_END, ids_of, told_by
 from gateway.server.known_callers import LINE, SPECIAL_OCTETS, KnownCallers
 from gateway.server.listen_settings import ListenSettings
-from gateway.server.listener import DataConnection
 from gateway.server.standing import Standing
 from gateway.server.underway import Underway
 from gateway.telemetry import Telemetry

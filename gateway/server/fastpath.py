@@ -35,8 +35,8 @@ from gateway.errors import GatewayError
 from gateway.exchange import Exchange, Request, Response
 from gateway.pipeline import Pipeline
 from gateway.server import answer, intake
+from gateway.server.data_connection import DataConnection
 from gateway.server.heads import Cuts, cuts_of, headers_in, ids_of, is_one_head, is_understood
-from gateway.server.listener import DataConnection
 from gateway.server.standing import Standing
 from gateway.telemetry import MOST_NOTES, Telemetry
 from gateway.telemetry.ids import Drawn, new_id

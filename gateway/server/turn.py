@@ -9,7 +9,7 @@ from types import TracebackType
 
 from gateway.exchange import Exchange, Headers, Request
 from gateway.server import answer
-from gateway.server.listener import DataConnection
+from gateway.server.data_connection import DataConnection
 
 
 @dataclass(slots=True)

@@ -15,10 +15,10 @@ from gateway.cache.key import Key
 from gateway.exchange import Exchange, Interim, Request, Target
 from gateway.faults import where
 from gateway.paths import shape
+from gateway.server.data_connection import DataConnection
 from gateway.server.forms import Forms
 from gateway.server.heads import headers_in
 from gateway.server.known_callers import KnownCaller
-from gateway.server.listener import DataConnection
 from gateway.upstream.call import Call, Sent
 from gateway.upstream.guards import Passage
 from gateway.upstream.prepared import Admission

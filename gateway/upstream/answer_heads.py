@@ -6,8 +6,9 @@ aiohttp's parser of answers is lenient by design; a gateway that passes answers 
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
-from aiohttp.http import RawResponseMessage
+from multidict import CIMultiDictProxy
 
 from gateway.exchange import Headers
 
@@ -20,17 +21,34 @@ _VALUE_OCTETS = bytes({*range(0x20, 0x7F), 0x09, *range(0x80, 0x100)})
 _NOT_IN_REASON = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def fields_of(message: RawResponseMessage) -> Headers:
+class AnswerHead(Protocol):
+    """What aiohttp's parser finds. By aiohttp's own types it were a tuple, which what its compiled parser makes is not."""
+
+    @property
+    def version(self) -> tuple[int, int]: ...
+    @property
+    def code(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]: ...
+    @property
+    def should_close(self) -> bool: ...
+
+
+def fields_of(message: AnswerHead) -> Headers:
     """The fields of an answer."""
     return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.raw_headers])
 
 
-def reason_of(message: RawResponseMessage) -> str:
+def reason_of(message: AnswerHead) -> str:
     """The reason of an answer, as latin-1 text."""
     return message.reason.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def objection_to(message: RawResponseMessage) -> str | None:
+def objection_to(message: AnswerHead) -> str | None:
     """What is wrong with the head of an answer, or None (RFC 9112 §4, §5, §6.3; RFC 9110 §15)."""
     code = message.code
     if message.version not in ((1, 0), (1, 1)):
@@ -47,7 +65,7 @@ def objection_to(message: RawResponseMessage) -> str | None:
     return _framing_objection(message)
 
 
-def _framing_objection(message: RawResponseMessage) -> str | None:
+def _framing_objection(message: AnswerHead) -> str | None:
     headers = message.headers
     lengths = headers.getall("Content-Length", ())
     codings = headers.getall("Transfer-Encoding", ())

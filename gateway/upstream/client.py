@@ -11,13 +11,12 @@ import ssl
 from collections.abc import Callable
 from math import inf
 
-from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 
 from gateway.errors import GatewayError, Internal, UpstreamUnreachable
 from gateway.exchange import Body, Interim, Response, Stream
 from gateway.passing import poured
-from gateway.upstream.answer_heads import fields_of
+from gateway.upstream.answer_heads import AnswerHead, fields_of
 from gateway.upstream.connection import Connection
 from gateway.upstream.pool import Pool
 from gateway.upstream.protocol import ClientSettings, Origin, StaleConnection, Timeouts
@@ -107,7 +106,7 @@ class Client:
         self,
         pool: Pool,
         connection: Connection,
-        message: RawResponseMessage,
+        message: AnswerHead,
         payload: StreamReader,
         upload: asyncio.Task[None] | None,
         timeouts: Timeouts,

@@ -11,19 +11,19 @@ import ssl
 from collections.abc import Callable
 from enum import Enum
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp import ClientError
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
+from mypy_extensions import mypyc_attr
 
 from gateway.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Interim
 from gateway.passing import SinkGone
 from gateway.tapping import Tap
-from gateway.upstream.answer_heads import MAX_FIELDS, MAX_INTERIM, MAX_LINE, READ_BUFFER, fields_of, objection_to
+from gateway.upstream.answer_heads import MAX_FIELDS, MAX_INTERIM, MAX_LINE, READ_BUFFER, AnswerHead, fields_of, objection_to
 
 _HEAD_END = b"\r\n\r\n"
 
@@ -31,7 +31,9 @@ _HEAD_END = b"\r\n\r\n"
 class State(Enum):
     """What a connection is doing: nothing, waiting for the head of an answer, or receiving its body."""
 
-    IDLE, HEAD, BODY = range(3)
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
 
 
 class Brief(Protocol):
@@ -44,6 +46,7 @@ class Brief(Protocol):
         """It was not, or none came: the connection goes on as one that was asked by ``Connection.ask``. Who is told of interim answers."""
 
 
+@mypyc_attr(native_class=False)
 class Connection(ResponseHandler):
     """The protocol of one upstream connection; one request at a time."""
 
@@ -107,14 +110,14 @@ class Connection(ResponseHandler):
             self._on_interim = brief.handed_over()
             self._parse_anew()
 
-    async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
+    async def answer(self) -> tuple[AnswerHead, StreamReader]:
         """The head and body of the final answer.
 
         Raises ``UpstreamProtocolError``, ``UpstreamTimeout`` (past ``deadline``), ``UpstreamUnreachable`` where the
         connection ended without one, and whatever ``fail`` was told.
         """
         try:
-            return await self.read()
+            return cast("tuple[AnswerHead, StreamReader]", await cast("Any", self).read())  # see AnswerHead
         except HttpProcessingError:
             raise UpstreamProtocolError("the answer is not proper HTTP/1.1") from None
         except (OSError, ClientError):
@@ -190,9 +193,9 @@ class Connection(ResponseHandler):
         if self._payload is not None and self._payload.is_eof() and (not self._edge.endswith(_HEAD_END) or self._edge == b"\r\n\r\n\r\n"):
             self.force_close()  # a chunked body, with or without trailers, ends in one empty line
 
-    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+    def feed_data(self, data: Any, size: int = 0) -> None:
         """What the parser found: an interim answer is counted and told of, an objectionable one fails the connection."""
-        message, _ = data
+        message: AnswerHead = data[0]
         objection = objection_to(message)
         if self._state is State.BODY:
             self.force_close()  # a second answer, interim or not, was not asked for

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import structlog
 
+from gateway.callers.keys import CallerKey
 from gateway.errors import CircuitOpen, Overloaded
+from gateway.exchange import Target
+from gateway.limits import Permit
 from gateway.limits.signals import Signal
 from gateway.upstream.breaker import Breaker, BreakerSettings
 from gateway.upstream.bulkhead import Bulkhead
 from gateway.upstream.gradient import Gradient
 from gateway.upstream.protocol import Timeouts
 from gateway.upstream.retry import RetryBudget
-
-if TYPE_CHECKING:
-    from gateway.callers.keys import CallerKey
-    from gateway.exchange import Target
-    from gateway.limits import Permit
 
 log = structlog.get_logger("gateway.upstream")
 

@@ -30,7 +30,7 @@ def counters(world: World) -> dict[str, float]:
 
 def test_a_miss_then_a_hit(world: World, acme: Mapped) -> None:
     miss = told(acme.get("/hubs/crm/contacts?pageSize=2", EXPLAIN))
-    assert (miss["cache"]["outcome"], miss["cache"]["reason"], miss["cache"]["policy"]["ttl"]) == ("miss", "uri-miss", 60)
+    assert (miss["cache"]["outcome"], miss["cache"]["reason"], miss["cache"]["policy"]["ttl"]) == ("miss", "uri-miss", 1200)
     assert miss["call"]["instance"] == acme.handle
     assert (miss["call"]["customer"], miss["call"]["element"]) == (acme.customer, "cached")
     assert miss["upstream"]["target"] == "/hubs/crm/contacts?pageSize=2"

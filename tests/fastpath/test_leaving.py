@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.server.listener import DataConnection
+from gateway.server.data_connection import DataConnection
 from tests.fastpath.asking import SCRIPTS, TYPED, dated, get
 from tests.fastpath.leaving import AGENT_1, FIRST, MORE, begun, read, write
 from tests.fastpath.playing import Play, Stage, open_things

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.server import fastpath
-from gateway.server.listener import DataConnection
+from gateway.server.data_connection import DataConnection
 from gateway.telemetry.metrics import MAX_SHAPES
 from tests.fastpath.asking import AGENT, SCRIPTS, get, post
 from tests.fastpath.conftest import Make
