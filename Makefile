@@ -2,9 +2,10 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 READY = $(VENV)/.complete
+COMPILED = build/compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs conformance bench image lock clean
+.PHONY: help demo test lint format docs conformance bench compiled image lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +20,15 @@ test: $(READY)  ## Run the tests
 	@tools/debian.sh curl node=nodejs npm prometheus chromium buildah debootstrap systemd-analyze=systemd || true
 	@$(PYTHON) -m pytest $(ARGS)
 	@[ -n "$(ARGS)" ] || TESTS_FAST_PATH=false $(PYTHON) -m pytest tests/conformance tests/faults tests/canary
+	@[ -n "$(ARGS)" ] || tools/debian.sh gcc || { echo "SKIPPED: the tests of the compiled gateway need gcc: apt-get install gcc"; exit 0; }; \
+		[ -n "$(ARGS)" ] || $(MAKE) --no-print-directory compiled test-compiled
+
+compiled: $(COMPILED)/.complete  ## Make build/compiled/bin/gateway, whose hot modules are compiled
+$(COMPILED)/.complete: $(READY) setup.py tools/compiled.sh $(shell find gateway -name '*.py')
+	@tools/compiled.sh $(VENV) $(COMPILED)
+
+test-compiled: $(COMPILED)/.complete
+	@TESTS_COMPILED=true $(COMPILED)/bin/python -P -m pytest -o pythonpath= tests/test_compiled.py tests/fastpath tests/conformance tests/raw tests/faults tests/canary
 
 lint: $(READY)  ## Check style, types and import contracts
 	@$(PYTHON) -m ruff check .
