@@ -37,7 +37,8 @@ _LONGEST_PAUSE_S = 30 * 86_400.0
 class Model(BaseModel):
     """A value that comes from outside or goes there."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # Built when first used: a gateway that serves holds all of them, and most never see one.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Versioned(Model):

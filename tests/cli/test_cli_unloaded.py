@@ -162,3 +162,18 @@ def test_what_is_deferred_is_what_the_package_itself_would_give(name: str, other
     """
     assert name in USED_IN_PART
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_what_the_admin_listener_takes_and_shows_is_not_built_before_somebody_asks() -> None:
+    """In a process of its own: here tests have asked."""
+    script = """if True:
+        import gateway.app
+        from gateway.models import Model
+
+        def below(model):
+            return {model}.union(*map(below, model.__subclasses__()))
+
+        assert len(below(Model)) > 40
+        assert not {model.__name__ for model in below(Model) if model.__pydantic_complete__}
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
