@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from mmap import MAP_PRIVATE, mmap
 from typing import Protocol, cast
 
 from gateway.passing import Octets, Sink, SinkGone
@@ -69,7 +70,8 @@ class _Received(threading.local):
     """The buffer in which the taps of one loop receive. What is in it is passed on before anything else is received."""
 
     def __init__(self) -> None:
-        self.buffer = memoryview(bytearray(MOST))
+        # Of the system, not the allocator: it takes no memory before something is received in it.
+        self.buffer = memoryview(mmap(-1, MOST, flags=MAP_PRIVATE))
 
 
 _received = _Received()
