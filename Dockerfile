@@ -1,4 +1,5 @@
-# The gateway on Debian's Python, with exactly the packages of requirements-runtime.lock: no compiler, no pip, no package lists, no tests.
+# The gateway, its hot modules compiled, on Debian's Python with exactly the packages of requirements-runtime.lock: no compiler, no pip, no
+# package lists, no tests.
 # `docker build .` makes it; so does tools/image.sh, which also works without a Docker engine and behind private mirrors.
 # The secrets are optional and stay out of the image: the builder's CA bundle, and how it reaches its mirrors of Debian and PyPI.
 ARG BASE=docker.io/library/debian:bookworm-20260918-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
@@ -16,9 +17,9 @@ RUN --mount=type=secret,id=apt,mode=0444 --mount=type=secret,id=sources,mode=044
 
 FROM python AS build
 WORKDIR /source
-COPY LICENSE README.md pyproject.toml requirements.lock requirements-runtime.lock ./
-# The lock's own lines for setuptools build the wheel; they never enter the environment that is copied. Its last three lines take
-# away a third of its size: the packages' own tests, maps and an editor for browsers, and debugging symbols.
+COPY LICENSE README.md setup.py pyproject.toml requirements.lock requirements-runtime.lock ./
+# The lock's own lines for setuptools and mypy build the wheel; they never enter the environment that is copied, but see its packages,
+# whose types mypy looks at. The last three lines take away a third of its size: the packages' own tests, maps and an editor for browsers, and debugging symbols.
 RUN --mount=type=secret,id=apt,mode=0444 --mount=type=secret,id=sources,mode=0444 --mount=type=secret,id=netrc,mode=0444 \
     --mount=type=secret,id=ca,mode=0444 --mount=type=secret,id=pip,mode=0444 \
     set -eu; \
@@ -26,17 +27,19 @@ RUN --mount=type=secret,id=apt,mode=0444 --mount=type=secret,id=sources,mode=044
     if [ -s /run/secrets/pip ]; then export PIP_CONFIG_FILE=/run/secrets/pip; fi; \
     export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_ONLY_BINARY=:all:; \
     apt-get update -qq; \
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends binutils python3-venv >/dev/null; \
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends binutils gcc libc6-dev python3-dev python3-venv >/dev/null; \
     python3 -m venv /build; \
-    sed -n '/^setuptools==/,/[^\\]$/p' requirements.lock > build.lock; \
+    sed -n '/^\(setuptools\|mypy\|mypy-extensions\|ast-serialize\|librt\|pathspec\|typing-extensions\|types-cachetools\)==/,/[^\\]$/p' \
+        requirements.lock > build.lock; \
     /build/bin/pip install -q --require-hashes -r build.lock; \
     python3 -m venv --without-pip /opt/gateway; \
+    ls -d /opt/gateway/lib/python3*/site-packages > "$(ls -d /build/lib/python3*/site-packages)/packages.pth"; \
     /build/bin/pip --python /opt/gateway/bin/python install -q --require-hashes --no-deps -r requirements-runtime.lock; \
     find /opt/gateway/lib -depth -type d \( -name tests -o -name test \) -exec rm -rf {} +; \
     find /opt/gateway/lib \( -name '*.map' -o -name 'swagger-editor*' \) -delete; \
     find /opt/gateway/lib -name '*.so*' -exec strip --strip-unneeded {} +
 COPY gateway gateway
-RUN /build/bin/pip wheel -q --no-deps --no-build-isolation --no-cache-dir --disable-pip-version-check --wheel-dir dist . && \
+RUN GATEWAY_COMPILED=1 PATH="/build/bin:$PATH" /build/bin/pip wheel -q --no-deps --no-build-isolation --no-cache-dir --disable-pip-version-check --wheel-dir dist . && \
     /build/bin/pip --python /opt/gateway/bin/python install -q --no-deps --no-index --no-cache-dir --disable-pip-version-check dist/*.whl && \
     /build/bin/pip --python /opt/gateway/bin/python check
 

@@ -1,4 +1,4 @@
-"""Builds the package. With ``GATEWAY_COMPILED=1`` mypyc compiles the modules that pyproject.toml names: the same code, in half the time a call.
+"""Builds the package. With ``GATEWAY_COMPILED=1`` mypyc compiles the modules that pyproject.toml names: the same code, but faster.
 
 That needs a C compiler, Python's headers, and the packages of requirements.lock, since mypyc believes types and checks them first.
 """

@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,13 @@ def pinned(core: int) -> Iterator[None]:
 
 @contextmanager
 def running(
-    module: str, arguments: list[str], environ: Mapping[str, str], folder: Path, core: int, ready: re.Pattern[str] = _READY
+    module: str,
+    arguments: list[str],
+    environ: Mapping[str, str],
+    folder: Path,
+    core: int,
+    ready: re.Pattern[str] = _READY,
+    python: Sequence[str] = (sys.executable,),
 ) -> Iterator[Peer]:
     """``python -m module arguments`` on ``core`` until the block is left. Its output goes to files in ``folder``; ``ready`` finds the
     address in it.
@@ -91,7 +97,7 @@ def running(
     out, err = folder / f"{module}.out", folder / f"{module}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr, pinned(core):
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*python, "-m", module, *arguments],
             env=_environ(environ),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
@@ -109,8 +115,9 @@ def running(
 
 
 def _environ(added: Mapping[str, str]) -> dict[str, str]:
-    """Ours without what would configure the gateway otherwise than this benchmark says."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY__")} | dict(added)
+    """Ours without what would configure the gateway otherwise than this benchmark says, or have it compile itself at each start."""
+    left_out = ("GATEWAY__", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)} | dict(added)
 
 
 def _address(process: subprocess.Popen[bytes], module: str, out: Path, err: Path, ready: re.Pattern[str]) -> str:
@@ -142,9 +149,10 @@ def gateway(origin: Peer, credentials: Credentials, folder: Path, core: int) -> 
         yield peer, key
 
 
-def command(arguments: list[str], environ: Mapping[str, str], given: str = "") -> str:
+def command(arguments: list[str], environ: Mapping[str, str], given: str = "", python: Sequence[str] = (sys.executable,)) -> str:
+    """What ``gateway arguments`` prints, given ``given``. Raises ``BenchError`` if it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
+        [*python, "-m", "gateway", *arguments],
         env=_environ(environ),
         input=given,
         capture_output=True,

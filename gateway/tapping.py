@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from mmap import MAP_PRIVATE, mmap
+from mmap import mmap
 from typing import Protocol, cast
 
 from gateway.passing import Octets, Sink, SinkGone
@@ -71,7 +71,7 @@ class _Received(threading.local):
 
     def __init__(self) -> None:
         # Of the system, not the allocator: it takes no memory before something is received in it.
-        self.buffer = memoryview(mmap(-1, MOST, flags=MAP_PRIVATE))
+        self.buffer = memoryview(mmap(-1, MOST))
 
 
 _received = _Received()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +20,11 @@ _COUNTED = re.compile(r"^gateway_requests_total(?:\{[^}]*\})? (\S+)$", re.MULTIL
 
 
 @contextmanager
-def start(_: Mapping[str, Path], job: Job, folder: Path, core: int) -> Iterator[Standing]:
-    """The gateway; its callers' key is one that it made itself, not ``job.key``."""
+def start(tools: Mapping[str, Path], job: Job, folder: Path, core: int) -> Iterator[Standing]:
+    """The gateway of this checkout, or of the interpreter ``tools`` has for ``python``; its callers' key is one that it made itself, not
+    ``job.key``."""
+    # -P: not the checkout's, in whose folder this may run.
+    python = (str(tools["python"]), "-P") if "python" in tools else (sys.executable,)
     config = folder / "gateway" / "gateway.toml"
     environ = {
         "CE_DEV_USER_SECRET": job.user,
@@ -30,12 +34,12 @@ def start(_: Mapping[str, Path], job: Job, folder: Path, core: int) -> Iterator[
         "GATEWAY__ENVIRONMENTS__DEV__BASE_URL": f"http://{job.origin}{PREFIX}",
         f"GATEWAY__ELEMENTS__{ELEMENT.upper()}__LIMITS": json.dumps(_limits(job.calls_per_second)),
     }
-    peers.command(["init", str(config.parent), "--json"], environ)
-    key = json.loads(peers.command(["keys", "create", "-c", str(config), "--name", "bench", "--json"], environ))["key"]
+    peers.command(["init", str(config.parent), "--json"], environ, python=python)
+    key = json.loads(peers.command(["keys", "create", "-c", str(config), "--name", "bench", "--json"], environ, python=python))["key"]
     rows = [{"environment": "dev", "customer": customer, "element": ELEMENT, "token": token} for customer, token in job.tokens.items()]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    peers.command(["instances", "import", "-", "-c", str(config), "--json"], environ, lines)
-    with peers.running("gateway", ["serve", "-c", str(config)], environ, folder, core) as peer:
+    peers.command(["instances", "import", "-", "-c", str(config), "--json"], environ, lines, python)
+    with peers.running("gateway", ["serve", "-c", str(config)], environ, folder, core, python=python) as peer:
         yield Standing(Running(peer.url, peer.process), key, lambda: _counted(folder))
 
 

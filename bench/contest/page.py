@@ -30,6 +30,9 @@ is in [bench/peers_conf](../bench/peers_conf), and what it cannot do is missing 
 permissions, an access log, recent exchanges or an eye on secrets that come back, and ours has all of it on. Large bodies are opaque
 octets; text is searched for our secrets on its way down, which costs a download as much again.
 
+**Gateway** is what the container image has and `make compiled` makes: its hot modules are compiled. **Gateway, not compiled** is the same
+code as plain Python.
+
 Proxy on one core with one worker, load (`wrk`, {connections} connections that are kept) and origin on the other. Before anything is
 measured, each proves that it refuses wrong keys and unknown customers, sends up exactly the right credential and none of its caller's
 fields, keeps tenants apart in its cache, refuses at a low limit, counts, and changes no body. While it is measured every body is

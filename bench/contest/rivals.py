@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contest import bare, installing, ours
+from bench.contest.compiled import compiled
 from bench.contest.filling import common, fill, json_tables, lua_tables, write
 from bench.contest.job import ELEMENT, PREFIX, Job, Standing
 from bench.contest.processes import free_ports, running
@@ -190,8 +191,9 @@ def _fastify_tools(tools: Path) -> Tools:
 
 
 _ALL = frozenset({"key", "mapping", "limit", "cache", "counters", "bodies"})
-OURS = Rival("gateway", "Gateway", "here", _ALL, lambda _: {}, ours.start)
+OURS = Rival("gateway", "Gateway", "here, compiled", _ALL, compiled, ours.start)
 RIVALS = (
+    Rival("interpreted", "Gateway, not compiled", "here", _ALL, lambda _: {}, ours.start),
     Rival(
         "nginx",
         "nginx + Lua",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
@@ -66,10 +67,17 @@ def check_bytecode(image: Image) -> None:
     assert [path.name for path in modules if not (path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc").is_file()] == []
 
 
+def check_compiled(image: Image) -> None:
+    """What pyproject.toml lists, in place of its source."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["gateway"]["compiled"]
+    found = (image.root / PACKAGES / "gateway").rglob("*.so")
+    assert sorted(str(path.relative_to(image.root / PACKAGES)).partition(".")[0] + ".py" for path in found) == listed
+
+
 def check_sources(image: Image) -> None:
     """Each file of the package arrived: presets, migrations, whatever ``package-data`` has to name."""
     here, there = (
-        {str(path.relative_to(folder)) for path in _files(folder) if path.parent.name != "__pycache__"}
+        {str(path.relative_to(folder)) for path in _files(folder) if path.parent.name != "__pycache__" and path.suffix != ".so"}
         for folder in (ROOT / "gateway", image.root / PACKAGES / "gateway")
     )
     assert there == here
