@@ -8,11 +8,11 @@ asking the same rooms in the same order: the cache (nothing is stored, nobody el
 bulkheads. Each is asked such that it either answers at once or has said and done nothing; then the corridor takes the call, as if
 nothing had happened.
 
-So it is with the answer. If it is there in one piece, in a known form, a success that needs no judgement, and without any of the secrets
-in it, then it goes down from where it was received. Anything else (an error, a redirect, a body that streams, one that may be stored, an
-interim answer, a lost connection, time running out, the caller saying more meanwhile) is left to the corridor: the call is handed over
-in the middle, as one that has left and whose answer is awaited (``upstream.call.Sent``). Nothing is done twice, because what was done
-stands in the same objects: the record, the passage, the flight.
+So it is with the answer. If it is there in one piece, of stated length or in chunks, in a known form, a success that needs no judgement,
+and without any of the secrets in it, then it goes down from where it was received. Anything else (an error, a redirect, a body that
+streams, one that may be stored, an interim answer, a lost connection, time running out, the caller saying more meanwhile) is left to the
+corridor: the call is handed over in the middle, as one that has left and whose answer is awaited (``upstream.call.Sent``). Nothing is
+done twice, because what was done stands in the same objects: the record, the passage, the flight.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gateway.cache.key import Key
 from gateway.exchange import Request
 from gateway.paths import shape_of
 from gateway.pipeline import Pipeline
+from gateway.server.chunked import body_in
 from gateway.server.data_connection import DataConnection
 from gateway.server.fastpath import Stamped, make_room, milliseconds
 from gateway.server.forms import Forms, Learning
@@ -184,9 +185,18 @@ class FastForwarding:
                 return False
         told = told_by(forms.cuts, head) if forms.cuts is not None else None
         caller, prepared = call.caller, call.known.prepared
-        if told is None or end > _LONGEST_HEAD or told[1] != len(data) - end or told[1] > self._cache.max_object_bytes:
+        if told is None or end > _LONGEST_HEAD or caller.spoiled or self._standing.draining() or not prepared.is_clean(data):
             return False
-        if caller.spoiled or self._standing.draining() or not prepared.is_clean(data):
+        values, length = told
+        body = data[end:]
+        if form.chunked:
+            whole = body_in(body)
+            if whole is None or not prepared.is_clean(whole):
+                return False
+            length, body = len(whole), whole
+        elif length != len(body):
+            return False
+        if length > self._cache.max_object_bytes:
             return False
         now = monotonic()
         seconds = now - call.sent
@@ -200,12 +210,11 @@ class FastForwarding:
             call.flight = None  # which leads back here: nobody but the collector could free them
         elif call.method != b"GET":
             gone = _at_once(self._cache.wrote(call.known.of.owner, call.method.decode(), call.resource))
-        values, length = told
         theirs = b"" if form.request_id is None else values[form.request_id][:64]
         limit = prepared.left(call.admission)
         own = monotonic() - call.started - seconds
         said = [b"%d" % length, limit, call.request_id, milliseconds(own), milliseconds(seconds), *values]
-        caller.arrive(form.filled(said, data[end:]), now)
+        caller.arrive(form.filled(said, body), now)
         self._live.discard(call)
         total = monotonic() - call.started
         self._telemetry.note(

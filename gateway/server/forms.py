@@ -44,12 +44,13 @@ _TIMES = b"gateway;dur=0.000, queue;dur=0.000, upstream;dur=0.000"
 
 class Form:
     """What becomes of an answer of ``status`` with such a head: the octets of what goes down, with places for the values that are new
-    each time. ``request_id``: which of the values is the upstream's id; ``notes``: its telemetry."""
+    each time. ``request_id``: which of the values is the upstream's id; ``notes``: its telemetry; ``chunked``: its body comes in chunks."""
 
-    __slots__ = ("_octets", "_order", "notes", "points", "request_id", "status")
+    __slots__ = ("_octets", "_order", "chunked", "notes", "points", "request_id", "status")
 
     def __init__(self, cuts: Cuts, status: int, head: bytes, notes: Forwards) -> None:
         self.points = cuts.points
+        self.chunked = b"content-length" not in cuts.names
         self.status = status
         self.notes = notes
         parts = _SLOT.split(head.replace(b"%", b"%%"))
@@ -82,7 +83,7 @@ class Forms:
     def find(self, head: bytes) -> tuple[Form | None, bool]:
         """The form of ``head``, cut anew; if there is none, whether it came before and one may be made."""
         cuts = cuts_of(head, self._new)
-        if cuts is None or b"date" not in cuts.names or b"content-length" not in cuts.names:
+        if cuts is None or b"date" not in cuts.names:
             return None, False
         self.cuts = cuts
         rest = cuts.rest(head)
@@ -130,7 +131,7 @@ class Learning:
         status, fields = _STATUS.fullmatch(head, 0, head.find(b"\r\n")), headers_in(head)
         if status is None or fields is None or len(fields.pairs) > MAX_FIELDS or not call.known.prepared.is_plain(int(status[1])):
             return None
-        form = self._made(call, Response(int(status[1]), fields, b"", status[2].decode())) if _is_kept(fields) else None
+        form = self._made(call, Response(int(status[1]), fields, b"", status[2].decode())) if _is_plain(fields) else None
         if form is not None and forms.cuts is not None:
             forms.add(forms.cuts.rest(head), form)
         return form
@@ -165,7 +166,12 @@ class Learning:
         return Form(cuts, response.status, before + times + after, self._telemetry.forwards(record))
 
 
-def _is_kept(fields: Headers) -> bool:
-    """Whether nothing in an answer's fields is about this hop, but that it goes on."""
+def _is_plain(fields: Headers) -> bool:
+    """Whether nothing in an answer's fields is about this hop, but that it goes on, and how long the body is, said in one way."""
     hops = _HOPS.intersection(fields.names)
-    return not hops or (hops == {"connection"} and fields.get("connection") in ("keep-alive", "Keep-Alive"))
+    if "connection" in hops and fields.get("connection") not in ("keep-alive", "Keep-Alive"):
+        return False
+    chunked = "transfer-encoding" in hops
+    if chunked == ("content-length" in fields) or (chunked and fields.get("transfer-encoding") != "chunked"):
+        return False
+    return hops <= {"connection", "transfer-encoding"}

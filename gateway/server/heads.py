@@ -117,16 +117,18 @@ def ids_of(cuts: Cuts | None, head: bytes) -> Ids | None:
 
 
 def told_by(cuts: Cuts, head: bytes) -> tuple[list[bytes], int] | None:
-    """The values that ``cuts`` takes out of an answer's ``head``, but for the length of its body, and that length; None where one is not
-    what it should be, or where there is no length."""
+    """The values that ``cuts`` takes out of an answer's ``head``, but for the length of its body, and that length, -1 where it is not said;
+    None where one is not what it should be."""
     places, names = cuts.places, cuts.names
     values = [head[places[n] : places[n + 1]] for n in range(0, len(places), 2)]
-    if b"".join(values).translate(None, _VISIBLE) or b"content-length" not in names:
+    if b"".join(values).translate(None, _VISIBLE):
         return None
-    length = values.pop(names.index(b"content-length"))
+    length = values.pop(names.index(b"content-length")) if b"content-length" in names else None
     for value in values:
         if value != value.strip():  # blanks around a value are no part of it
             return None
+    if length is None:
+        return values, -1
     return (values, int(length)) if length.isdigit() and len(length) <= 12 else None
 
 

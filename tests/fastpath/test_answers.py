@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
 
-from tests.fastpath.asking import AGENT, SCRIPTS, dated, fresh, get, post
+from tests.fastpath.asking import AGENT, JSON, SCRIPTS, dated, fresh, get, post
 from tests.fastpath.playing import Play, Stage
 from tests.fastpath.sides import ORGANIZATION, USER, token_of
 from tests.support.cases import BASE
-from tests.support.origin import Recorded, head, script
+from tests.support.origin import Recorded, chunked, head, script
 from tests.support.raw import Caller, Part
 
 
@@ -220,6 +222,52 @@ def test_a_field_that_is_new_in_each_answer(stage: Stage, name: str, element: st
     reads = [Play((get(f"/c{number}/{n}/changing", agent, element=element),)) for n in range(12)]
     writes = [Play((post(f"/d{number}/{n}/changing", b"{}", agent, element=element),), ("POST",)) for n in range(12)]
     stage.compare([*reads, *reads[::-1], *writes])
+
+
+def test_a_chunked_answer_takes_the_fast_path(stage: Stage) -> None:
+    """Whether it is in one piece is seen each time; one in pieces, or with a trailer, is finished by the corridor."""
+    number = fresh()
+    agent = AGENT.format(number)
+
+    def answered(request: Recorded) -> bytes:
+        which = int(request.target.split("/")[-2])
+        date = f"Date: {formatdate(usegmt=True)}"
+        framing = "Transfer-Encoding: chunked"
+        body = chunked(*[b"x" * which] * (which % 4), end=b"0\r\nX-End: 1\r\n\r\n" if which % 7 == 6 else b"0\r\n\r\n")
+        return head("200 OK", date, JSON, "Cache-Control: no-store", framing) + body
+
+    stage.pair.behave(counted=script(answered))
+    for method in ("GET", "POST"):
+        calls = [
+            get(f"/c{number}/{n}/counted", agent) if method == "GET" else post(f"/c{number}/{n}/counted", b"{}", agent)
+            for n in range(1, 15)
+        ]
+        before = stage.pair.fast.taken["answered"]
+        stage.compare([*known(number, "plain"), *[Play((octets,), (method,)) for octets in calls * 2]])
+        assert stage.pair.fast.taken["answered"] - before >= 20
+
+
+def test_a_secret_between_two_chunks_is_masked(stage: Stage) -> None:
+    number = fresh()
+    agent = AGENT.format(number)
+    planted = token_of("acme", "plain").encode()
+
+    def answered(request: Recorded) -> bytes:
+        parts = (planted[:9], planted[9:]) if request.target.split("/")[-2] == "9" else (b"nothing", b"to see")
+        fields = (f"Date: {formatdate(usegmt=True)}", JSON, "Cache-Control: no-store", "Transfer-Encoding: chunked")
+        return head("200 OK", *fields) + chunked(*parts)
+
+    stage.pair.behave(split=script(answered))
+    calls = [get(f"/c{number}/{n}/split", agent) for n in (1, 2, 3, 4, 5, 9, 6, 9)]
+    before = stage.pair.fast.taken["answered"]
+    stage.compare([*known(number, "plain"), *[Play((one,)) for one in calls]])
+    assert stage.pair.fast.taken["answered"] - before >= 6
+    with Caller(stage.pair.fast.address) as caller:
+        for octets in calls:
+            caller.send(stage.pair.fast.filled(octets))
+            answer = caller.answer()
+            assert answer is not None
+            assert planted not in answer.body
 
 
 def test_forms_learn_what_is_new(stage: Stage) -> None:
