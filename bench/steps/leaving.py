@@ -15,6 +15,7 @@ from gateway.limits.quota import parse_quota
 from gateway.limits.rules import Rules
 from gateway.limits.store import Policy
 from gateway.upstream.answer_heads import fields_of
+from gateway.upstream.client import answer_of
 from gateway.upstream.connection import Connection
 from gateway.upstream.guards import Guards, GuardSettings
 from gateway.upstream.headers import downward
@@ -73,7 +74,7 @@ def _parse(house: House, times: int) -> Act:
     def act() -> None:
         connection.ask(head_only=False)
         connection.data_received(octets)
-        message, payload = at_once(connection.answer())
+        message, payload = at_once(answer_of(connection))
         fields_of(message)
         payload.read_nowait(-1)
         connection.done()

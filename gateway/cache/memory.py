@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cachetools import TLRUCache
-from mypy_extensions import mypyc_attr
 
 from gateway.cache.entry import Entry
 from gateway.cache.invalidation import Segments, Touched, place
@@ -144,7 +143,6 @@ def _place(key: Key) -> Segments:
     return place(key.path, element_call=key.handle is not None)
 
 
-@mypyc_attr(native_class=False)  # cachetools' own are not
 class _Shelf(TLRUCache[Key, _Kept]):
     """cachetools' cache, telling of each key that leaves it: dropped, evicted for room (both by ``__delitem__``), or expired."""
 

@@ -163,7 +163,7 @@ class DataListener:
         if exchange.cache == "hit":
             await self._repeating.learn(connection, head, request)
         elif exchange.upstream_calls and exchange.status < 400:
-            await self._forwarding.learn(connection, head, request)
+            connection.cuts = await self._forwarding.callers.learn(head, request)
 
     async def _preflight(self, cors: Cors, message: RawRequestMessage, headers: Headers, exchange: Exchange) -> Response:
         """What a browser asks before a page's call: answered here, for any path and without a key, and passed on to nobody."""

@@ -1,7 +1,4 @@
-"""A connection that calls go through, each served in the connection's own task, without the objects that only ``web.Application`` needs.
-
-Compiled, it stays a class of the interpreter's, as aiohttp's are, from which it inherits; its methods are compiled.
-"""
+"""A connection that calls go through, each served in the connection's own task, without the objects that only ``web.Application`` needs."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from mypy_extensions import mypyc_attr
 
 from gateway.server.connection import CallerConnection
 from gateway.server.heads import HEAD_END, Cuts, cuts_of
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
     from gateway.server.underway import Underway
 
 
-@mypyc_attr(native_class=False)
 class DataConnection(CallerConnection):
     """Serves one call after the other; what is known is answered or sent on as it is received."""
 
@@ -146,13 +141,11 @@ class DataConnection(CallerConnection):
     async def _answered(self, server: GuardedServer, message: Any, payload: StreamReader) -> bool:
         """Serve one request; whether the connection may be kept."""
         self._request_in_progress = True
-        # Not asked below: its type says that it is a tuple, which aiohttp's compiled parser does not make, and compiled code would insist.
-        is_call = isinstance(message, RawRequestMessage)
         try:
             if self.taken is not None and server.finish is not None:
                 call, self.taken = self.taken, None
                 keep = await server.finish(self, call)
-            elif is_call:
+            elif isinstance(message, RawRequestMessage):
                 keep = await server.serve(self, message, payload)
             else:
                 keep = await server.refuse(self)

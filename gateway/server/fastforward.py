@@ -25,7 +25,6 @@ from typing import Any
 
 from gateway.cache import Cache
 from gateway.cache.key import Key
-from gateway.exchange import Request
 from gateway.paths import shape_of
 from gateway.pipeline import Pipeline
 from gateway.server.chunked import body_in
@@ -57,8 +56,8 @@ class FastForwarding:
         # What is longer, the parser judges: by octets that it counts in its own way.
         self._longest_line = min(_LONGEST_LINE, settings.max_line_bytes // 2)
         self._longest_head = settings.max_head_bytes // 2
-        self._callers = KnownCallers(pipeline, standing)
-        self._known = self._callers.known
+        self.callers = KnownCallers(pipeline, standing)
+        self._known = self.callers.known
         self._learning = Learning(pipeline.cache, telemetry, stamped)
         self._drawn = Drawn()
 
@@ -108,7 +107,7 @@ class FastForwarding:
         known = call.known
         prepared = known.prepared
         if not prepared.is_current():
-            self._callers.forget(known)
+            self.callers.forget(known)
             return False
         connection = prepared.pool.take_idle()
         if connection is None or connection.transport is None:
@@ -266,11 +265,7 @@ class FastForwarding:
 
     def forget_unused(self, since: float) -> None:
         """Callers that did not call since then (wall time) are known no more."""
-        self._callers.forget_unused(since)
-
-    async def learn(self, caller: DataConnection, data: bytes, request: Request) -> None:
-        """The corridor forwarded ``request``, which came as ``data``."""
-        caller.cuts = await self._callers.learn(data, request)
+        self.callers.forget_unused(since)
 
 
 def _at_once(work: Coroutine[Any, Any, Any]) -> Any:

@@ -11,9 +11,11 @@ import ssl
 from collections.abc import Callable
 from math import inf
 
+from aiohttp import ClientError
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
-from gateway.errors import GatewayError, Internal, UpstreamUnreachable
+from gateway.errors import GatewayError, Internal, UpstreamProtocolError, UpstreamUnreachable
 from gateway.exchange import Body, Interim, Response, Stream
 from gateway.passing import poured
 from gateway.upstream.answer_heads import AnswerHead, fields_of
@@ -21,6 +23,22 @@ from gateway.upstream.connection import Connection
 from gateway.upstream.pool import Pool
 from gateway.upstream.protocol import ClientSettings, Origin, StaleConnection, Timeouts
 from gateway.upstream.streaming import Download, Upward, deadline_in, stop
+
+
+async def answer_of(connection: Connection) -> tuple[AnswerHead, StreamReader]:
+    """The head and body of the final answer.
+
+    Raises ``UpstreamProtocolError``, ``UpstreamTimeout`` (past the connection's ``deadline``), ``UpstreamUnreachable`` where it ended
+    without one, and whatever ``fail`` was told.
+    """
+    try:
+        return await connection.read()
+    except HttpProcessingError:
+        raise UpstreamProtocolError("the answer is not proper HTTP/1.1") from None
+    except (OSError, ClientError):
+        raise connection.lost() from None
+    finally:
+        connection.deadline = inf
 
 
 class Client:
@@ -84,7 +102,7 @@ class Client:
                 upload = asyncio.create_task(self._upload(connection, body, timeouts))
             if written is not None:
                 written()
-            message, payload = await connection.answer()
+            message, payload = await answer_of(connection)
         except BaseException as error:
             stop(upload)
             raise _failed(connection, error) from None
@@ -97,7 +115,7 @@ class Client:
     async def resume(self, pool: Pool, connection: Connection, timeouts: Timeouts | None) -> Response:
         """The answer to a request, not HEAD, all of which was written to a ``connection`` of ``pool``; as ``send`` gives it and raises."""
         try:
-            message, payload = await connection.answer()
+            message, payload = await answer_of(connection)
         except BaseException as error:
             raise _failed(connection, error) from None
         return self._answered(pool, connection, message, payload, None, timeouts or self._settings.timeouts, head_only=False)

@@ -11,11 +11,9 @@ import ssl
 from collections.abc import Callable
 from enum import Enum
 from math import inf
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from aiohttp import ClientError
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from mypy_extensions import mypyc_attr
 
@@ -110,22 +108,8 @@ class Connection(ResponseHandler):
             self._on_interim = brief.handed_over()
             self._parse_anew()
 
-    async def answer(self) -> tuple[AnswerHead, StreamReader]:
-        """The head and body of the final answer.
-
-        Raises ``UpstreamProtocolError``, ``UpstreamTimeout`` (past ``deadline``), ``UpstreamUnreachable`` where the
-        connection ended without one, and whatever ``fail`` was told.
-        """
-        try:
-            return cast("tuple[AnswerHead, StreamReader]", await cast("Any", self).read())  # see AnswerHead
-        except HttpProcessingError:
-            raise UpstreamProtocolError("the answer is not proper HTTP/1.1") from None
-        except (OSError, ClientError):
-            raise self._lost() from None
-        finally:
-            self.deadline = inf
-
-    def _lost(self) -> UpstreamProtocolError | UpstreamUnreachable:
+    def lost(self) -> UpstreamProtocolError | UpstreamUnreachable:
+        """Why there is no answer, where the connection ended."""
         if self.heard:
             return UpstreamProtocolError("the connection ended inside the head of the answer")
         return UpstreamUnreachable("the connection ended before an answer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from gateway.exchange import Exchange, Interim, Request, Response, Target
@@ -150,6 +151,6 @@ class Prepared:
         secrets = self.injection.secrets
         return Response(response.status, downward(response.headers, secrets), b"", mask_text(response.reason, secrets))
 
-    async def answer(self, connection: Connection) -> Response:
+    def answer(self, connection: Connection) -> Awaitable[Response]:
         """The answer to what was written to ``connection``, a connection of the ``pool``."""
-        return await self._client.resume(self.pool, connection, self.guard.settings.timeouts)
+        return self._client.resume(self.pool, connection, self.guard.settings.timeouts)
