@@ -45,7 +45,7 @@ def known_answers(side: Side) -> int:
 def forms_of(side: Side) -> list[Any]:
     """The forms of every known caller."""
     forwarding: Any = side.listener._forwarding
-    return side.at(lambda: [forms for known in forwarding._callers.known.values() for forms in known.forms.values()])
+    return side.at(lambda: [forms for known in forwarding.callers.known.values() for forms in known.forms.values()])
 
 
 def test_a_purge_lets_go_of_what_was_known_at_once(pair: Pair) -> None:
