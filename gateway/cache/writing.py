@@ -106,7 +106,7 @@ class Writing:
     async def _freshen(self, request: Request, target: Target, found: Bypass, response: Response) -> None:
         """RFC 9111 §4.3.5: a HEAD tells whether the stored GET still holds, and renews it if so."""
         decision = self._looking.decide(target)
-        if (response.status != 200 and response.status not in _GONE) or refused(request, target, ANYTHING, decision):
+        if response.status not in (200, *_GONE) or refused(request, target, ANYTHING, decision):
             return
         look = await self._looking.look(request, target, ANYTHING, decision)
         entry = look.entry
