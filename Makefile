@@ -28,7 +28,7 @@ $(COMPILED)/.complete: $(READY) setup.py tools/compiled.sh $(shell find gateway 
 	@tools/compiled.sh $(VENV) $(COMPILED)
 
 test-compiled: $(COMPILED)/.complete
-	@TESTS_COMPILED=true $(COMPILED)/bin/python -P -m pytest -o pythonpath= tests/test_compiled.py tests/fastpath tests/conformance tests/raw tests/faults tests/canary
+	@TESTS_COMPILED=true $(COMPILED)/bin/python -P -m pytest -o pythonpath= tests/test_compiled.py tests/fastpath tests/faults tests/canary
 
 lint: $(READY)  ## Check style, types and import contracts
 	@$(PYTHON) -m ruff check .

@@ -272,8 +272,8 @@ async def _serving(side: Side, folder: Path, patch: pytest.MonkeyPatch) -> Async
 
 
 def _watch(patch: pytest.MonkeyPatch, side: Side) -> None:
-    """Have ``side.taken`` count what the fast paths see to, by what they tell a caller's connection, whose class is never compiled: compiled
-    ones call each other where no test can listen."""
+    """Have ``side.taken`` count what the fast paths see to, by what they tell a caller's connection, whose class is never compiled.
+    Compiled ones call each other where no test can listen."""
     for name, word in (("give", "repeated"), ("depart", "begun"), ("arrive", "answered"), ("take_over", "taken over")):
         patch.setattr(DataConnection, name, _counted(getattr(DataConnection, name), side, word))
 
