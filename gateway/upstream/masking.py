@@ -39,8 +39,9 @@ def _needle(secret: str) -> Needle:
         found |= {quoted, _ESCAPED.sub(lambda match: match[0].lower(), quoted)}
     for risky in ("", "=", "=<>&'", "+/=", _SIGNS):  # encoders differ in what they take for dangerous
         for escapes in (_JSON, {**_JSON, "/": "\\/"}):
-            text = "".join(f"\\u{ord(sign):04x}" if sign in risky else escapes.get(sign, sign) for sign in secret)
-            found |= {text, _ESCAPED.sub(lambda match: match[0].upper(), text)}
+            # Not the one changed into the other: what looks like an escape in the secret itself is none.
+            for escape in ("\\u{:04x}", "\\u{:04X}"):
+                found.add("".join(escape.format(ord(sign)) if sign in risky else escapes.get(sign, sign) for sign in secret))
     octets = sorted((text.encode() for text in found), key=lambda text: (-len(text), text))
     stem = max(_PLAIN.findall(secret), key=len, default="")  # no encoder changes these
     return Needle(stem.encode(), tuple(octets), stem)
@@ -49,7 +50,7 @@ def _needle(secret: str) -> Needle:
 _JSON = {'"': '\\"', "\\": "\\\\"}
 _SIGNS = "".join(sign for sign in map(chr, range(0x21, 0x7F)) if not sign.isalnum())
 _PLAIN = re.compile("[A-Za-z0-9]+")
-_ESCAPED = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
+_ESCAPED = re.compile("%[0-9A-F]{2}")
 
 
 def mask(data: bytes, secrets: Sequence[Needle]) -> bytes:
