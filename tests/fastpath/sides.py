@@ -205,6 +205,8 @@ ENVIRON = {
 
 
 def _configure(folder: Path, base: str, *, fast: bool, first: str = "", more: str = "", patience: str = "2s") -> None:
+    if "retry_ratio" not in first:
+        first += "\nupstream.retry_ratio = 1.0"  # which of two sides has a retry left must not hang on the second
     words = {"base": base, "fast": str(fast).lower(), "first": first, "more": more, "patience": patience}
     (folder / "gateway.toml").write_text(_CONFIG % words, "utf-8")
 
